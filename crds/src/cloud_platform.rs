@@ -1,0 +1,515 @@
+//! `CloudPlatform`: one of the 1, the N or the M.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::account::Account;
+use crate::condition::Conditions;
+use crate::quantity::{Ratio, ResourceList};
+use crate::words::{Attestation, Day, DisplayName, Zone};
+
+/// One of the 1, the N or the M.
+#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "qipan.dev",
+    version = "v1alpha1",
+    kind = "CloudPlatform",
+    plural = "cloudplatforms",
+    shortname = "qcp",
+    category = "qipan",
+    status = "CloudPlatformStatus",
+    derive = "PartialEq",
+    doc = "One cloud platform of 1+N+M: the provincial one, an industry cloud, a city's own or a node of the provincial one. It says who owns and who runs it, which clusters it docks and what pools it offers; the operator says whether they answer, what they hold and what is granted.",
+    validation = Rule::new("self.metadata.name.size() <= 63").message("metadata.name has at most 63 characters: it becomes a label"),
+    validation = Rule::new("self.spec.provision != 'ProvincialNode' || self.spec.tier == 'City'").message("spec.provision: ProvincialNode is a node of the provincial platform in a city: tier is City"),
+    validation = Rule::new("self.spec.provision != 'ProvincialNode' || has(self.spec.docksTo)").message("spec.docksTo: a node names the provincial platform that it docks to"),
+    validation = Rule::new("self.spec.pools.all(p, !has(p.cluster) || self.spec.clusters.exists(c, c.name == p.cluster && c.zone == p.zone))").message("spec.pools[].cluster: names a cluster of spec.clusters in the pool's own zone"),
+    printcolumn = r#"{"name":"Name","type":"string","jsonPath":".spec.displayName.zh"}"#,
+    printcolumn = r#"{"name":"Tier","type":"string","jsonPath":".spec.tier"}"#,
+    printcolumn = r#"{"name":"Provision","type":"string","jsonPath":".spec.provision","priority":1}"#,
+    printcolumn = r#"{"name":"Expansion","type":"string","jsonPath":".spec.expansion"}"#,
+    printcolumn = r#"{"name":"Mode","type":"string","jsonPath":".status.mode"}"#,
+    printcolumn = r#"{"name":"Clusters","type":"string","jsonPath":".status.connected"}"#,
+    printcolumn = r#"{"name":"Checks","type":"string","jsonPath":".status.checksPassed"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudPlatformSpec {
+    /// Name as people write it.
+    pub display_name: DisplayName,
+    /// Provincial (the 1), Industry (one of the N) or City (one of the M).
+    pub tier: Tier,
+    /// How it came to be: SelfBuilt, ProvincialNode (a node of the provincial platform) or Legacy (an older cloud).
+    pub provision: Provision,
+    /// The platform that this one docks to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub docks_to: Option<String>,
+    /// Administrative division code, six digits (GB/T 2260).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]{6}$"))]
+    pub division: Option<String>,
+    /// The authority that owns the platform (主管部门): it decides.
+    #[schemars(length(min = 1, max = 128))]
+    pub owner: String,
+    /// The operations provider (运营方): it executes and never decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations_provider: Option<OperationsProvider>,
+    /// Security status of the platform itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compliance: Option<Compliance>,
+    /// Open takes grants. Frozen (原则上不再扩容) takes no increase without an approved exception.
+    #[serde(default)]
+    pub expansion: Expansion,
+    /// Where growth is sent instead while this platform is frozen; the provincial platform where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub growth_goes_to: Option<String>,
+    /// The Kubernetes clusters of the platform, each in one zone. None: the platform is declared, its capacity attested.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub clusters: Vec<ClusterSpec>,
+    /// What the platform offers, by zone and architecture.
+    #[serde(default)]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub pools: Vec<PoolSpec>,
+    /// The platform's centers: which Site is production, same-city or remote for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub centers: Vec<Center>,
+    /// The owner's word, with its end, for docking checks that Qipan cannot observe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 7), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["check"]))]
+    pub attestations: Vec<CheckAttestation>,
+    /// The recorded approval, with its end, by which a hub in the Management zone docks clusters of other zones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_zone_approval: Option<Approval>,
+}
+
+/// Which of 1, N, M.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Tier {
+    /// The 1.
+    Provincial,
+    /// One of the N.
+    Industry,
+    /// One of the M.
+    City,
+}
+
+/// How a platform came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Provision {
+    /// Built by its owner.
+    SelfBuilt,
+    /// A node of the provincial platform, bought as a service.
+    ProvincialNode,
+    /// An older cloud (存量云).
+    Legacy,
+}
+
+/// Whether a platform grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Expansion {
+    /// Takes grants.
+    #[default]
+    Open,
+    /// 原则上不再扩容: takes no increase.
+    Frozen,
+}
+
+/// Who runs a platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OperationsProvider {
+    /// Name of the provider.
+    #[schemars(length(min = 1, max = 128))]
+    pub name: String,
+    /// The post on duty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub post: Option<String>,
+}
+
+/// Security status of a platform itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Compliance {
+    /// MLPS level that the platform is graded at (GB/T 22239).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4))]
+    pub mlps_level: Option<u8>,
+    /// MLPS filing and last assessment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mlps: Option<Certificate>,
+    /// Cloud security review (云计算服务安全评估).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_security_review: Option<Certificate>,
+    /// Commercial cryptography assessment (密评).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crypto_assessment: Option<Certificate>,
+}
+
+/// A document that certifies something, with its dates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Certificate {
+    /// Its number.
+    #[schemars(length(min = 1, max = 128))]
+    pub number: String,
+    /// Its date.
+    pub on: Day,
+    /// When it is due again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_due: Option<Day>,
+}
+
+/// A recorded approval with its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Approval {
+    /// Document number.
+    #[schemars(length(min = 1, max = 128))]
+    pub number: String,
+    /// The post that approved.
+    #[schemars(length(min = 1, max = 128))]
+    pub by: String,
+    /// Its last day.
+    pub until: Day,
+}
+
+/// One cluster of a platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterSpec {
+    /// Name, unique in the platform.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// The one zone that the cluster is in.
+    pub zone: Zone,
+    /// The Site that it stands in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub site: Option<String>,
+    /// How the hub reaches it. Absent: not connected, the cluster is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
+    /// What the cluster's API server puts before user names of the hub's identity provider, for example `oidc:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub user_prefix: Option<String>,
+    /// What it puts before group names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub group_prefix: Option<String>,
+}
+
+/// How the hub reaches a cluster: exactly one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, kube::KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.kubeconfigSecret) != (has(self.hub) && self.hub)").message("connection: say kubeconfigSecret, or hub: true, and not both"))]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// Secret in qipan-system with key `kubeconfig`, labelled qipan.dev/kubeconfig=true. Replacing its content reconnects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub kubeconfig_secret: Option<String>,
+    /// The cluster is the hub itself (a place with a single cluster).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hub: bool,
+}
+
+/// What a platform offers in one zone and architecture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolSpec {
+    /// Name, unique in the platform.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// The zone.
+    pub zone: Zone,
+    /// CPU architecture (amd64, arm64, loongarch64 …) of the pool's machines.
+    #[schemars(length(min = 1, max = 32))]
+    pub architecture: String,
+    /// The cluster that the pool is in. Absent: declared only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub cluster: Option<String>,
+    /// What there is, by resource, before oversubscription.
+    pub capacity: ResourceList,
+    /// Factor per resource by which more may be granted than there is; 1 where absent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub oversubscription: BTreeMap<String, Ratio>,
+    /// Who says so, and until when. A pool in a connected cluster is checked against its Nodes as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<Attestation>,
+    /// What a declared platform says of its own use, by attestation; shown, never enforced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_granted: Option<ResourceList>,
+}
+
+/// The role of a Site for this platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Center {
+    /// The Site.
+    #[schemars(length(min = 1, max = 253))]
+    pub site: String,
+    /// Its role for this platform.
+    pub role: CenterRole,
+}
+
+/// Role of a center (两地三中心).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CenterRole {
+    /// 生产.
+    Production,
+    /// 同城.
+    SameCity,
+    /// 异地.
+    Remote,
+}
+
+/// One of the seven things that make a platform docked (003 §3.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Check {
+    /// 目录: its resources are read.
+    Inventory,
+    /// 分配: quotas written by Qipan are in force.
+    Allocation,
+    /// 部署: workloads of tenants are admitted under Qipan's policies.
+    Deployment,
+    /// 监控: metrics answer.
+    Monitoring,
+    /// 备份: a backup was found and is fresh.
+    Backup,
+    /// 运维: the operations provider is on duty and reachable.
+    Operations,
+    /// 认证: a token is reviewed by the same identity provider.
+    Authentication,
+}
+
+impl Check {
+    /// All seven, in the order in which they are shown.
+    pub const ALL: [Self; 7] = [
+        Self::Inventory,
+        Self::Allocation,
+        Self::Deployment,
+        Self::Monitoring,
+        Self::Backup,
+        Self::Operations,
+        Self::Authentication,
+    ];
+
+    /// The word used in specs and conditions.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inventory => "Inventory",
+            Self::Allocation => "Allocation",
+            Self::Deployment => "Deployment",
+            Self::Monitoring => "Monitoring",
+            Self::Backup => "Backup",
+            Self::Operations => "Operations",
+            Self::Authentication => "Authentication",
+        }
+    }
+}
+
+/// The owner's word for a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckAttestation {
+    /// The check.
+    pub check: Check,
+    /// Who, when, until when, on what basis.
+    #[serde(flatten)]
+    pub attestation: Attestation,
+}
+
+/// What the operator says of a platform.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudPlatformStatus {
+    /// The generation of the spec that was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Live: connected clusters are behind it. Declared: nothing but its owner's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<PlatformMode>,
+    /// Clusters that answer, of those connected: "2/2".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected: Option<String>,
+    /// Docking checks passed, of seven: "4/7".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks_passed: Option<String>,
+    /// Each cluster as it was last seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<ClusterStatus>,
+    /// The seven docking checks, each with its evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckStatus>,
+    /// Each pool's ledger.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<PoolStatus>,
+    /// Number of grants on the platform.
+    #[serde(default)]
+    pub grants: i64,
+    /// Ready, Reachable, Docked, Current.
+    #[serde(default)]
+    pub conditions: Conditions,
+}
+
+/// Whether a platform is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PlatformMode {
+    /// At least one cluster has a connection.
+    Live,
+    /// None has.
+    Declared,
+}
+
+/// Whether a cluster answers as itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum ClusterState {
+    /// Not looked at yet.
+    #[default]
+    Unknown,
+    /// It answers and is the cluster known under this name.
+    Connected,
+    /// It does not answer: everything about it is unknown.
+    Unreachable,
+    /// It answers, but may not be used; the reason says why.
+    Refused,
+    /// No connection is configured.
+    Declared,
+}
+
+/// One cluster as it was last seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterStatus {
+    /// Its name in the platform.
+    pub name: String,
+    /// Whether it answers as itself.
+    pub state: ClusterState,
+    /// Why, in one word.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Why, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The figures of the message by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, String>,
+    /// Since when it is in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The last time it answered before it was lost, or the first time since it returned. While `state` is Connected it
+    /// answers within seconds; this field is not refreshed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_contact: Option<Timestamp>,
+    /// Kubernetes version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// UID of its kube-system namespace, by which it is known again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// What its Nodes can hold (allocatable), by architecture.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capacity: BTreeMap<String, NodeCapacity>,
+    /// Whether Qipan's policies are in force there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforcement: Option<Enforcement>,
+    /// Policies or bindings that are missing or changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_policies: Vec<String>,
+    /// When the credential ends, where that can be read from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_until: Option<Timestamp>,
+}
+
+/// What the Nodes of one architecture can hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeCapacity {
+    /// Number of Nodes that are Ready and schedulable.
+    pub nodes: i64,
+    /// The sum of their allocatable resources.
+    pub allocatable: ResourceList,
+}
+
+/// Whether Qipan's policies are in force in a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Enforcement {
+    /// All of them.
+    Full,
+    /// The server is older than 1.30.
+    Partial,
+    /// Some are missing.
+    Missing,
+    /// It could not be read.
+    Unknown,
+}
+
+/// A docking check with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckStatus {
+    /// The check.
+    pub check: Check,
+    /// Passed, Failed or Unknown.
+    pub state: CheckState,
+    /// What the state rests on.
+    pub evidence: Evidence,
+    /// The evidence in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// Since when the state is as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The last day of an attestation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Day>,
+}
+
+/// State of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CheckState {
+    /// There is evidence that it is so.
+    Passed,
+    /// There is evidence that it is not so.
+    Failed,
+    /// There is no evidence.
+    Unknown,
+}
+
+/// What a check's state rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Evidence {
+    /// Qipan saw it.
+    Observation,
+    /// The owner says so.
+    Attestation,
+    /// Nothing.
+    None,
+}
+
+/// A pool's ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: String,
+    /// Its zone.
+    pub zone: Zone,
+    /// What it has, has given, has promised and holds.
+    #[serde(flatten)]
+    pub account: Account,
+    /// What is neither granted, promised nor held.
+    #[serde(default)]
+    pub free: ResourceList,
+    /// What is charged in the namespaces of its grants. Absent while it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<ResourceList>,
+}

@@ -1,0 +1,47 @@
+//! Qipan's language: the kinds of `qipan.dev/v1alpha1` and the arithmetic on them.
+//!
+//! One file per kind. No client, no runtime, no clock: the operator, the portal and the tests all speak it.
+//! Doc comments of fields are the user's manual: `kubectl explain` prints them.
+
+pub mod account;
+pub mod cloud_platform;
+pub mod condition;
+pub mod governance_profile;
+pub mod keys;
+pub mod quantity;
+pub mod reason;
+pub mod resource_name;
+pub mod site;
+pub mod tenant;
+pub mod tenant_quota;
+pub mod words;
+
+pub use account::{Account, Reservation};
+pub use cloud_platform::CloudPlatform;
+pub use condition::{Condition, ConditionStatus, ConditionType, Conditions, Verdict};
+pub use governance_profile::GovernanceProfile;
+pub use quantity::{Quantity, Ratio, ResourceList};
+pub use reason::Reason;
+pub use site::Site;
+pub use tenant::Tenant;
+pub use tenant_quota::TenantQuota;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
+
+/// The API group of every kind.
+pub const GROUP: &str = "qipan.dev";
+/// The version of every kind.
+pub const VERSION: &str = "v1alpha1";
+
+/// Every kind there is: the one list that generators and completeness tests walk.
+#[must_use]
+pub fn all() -> Vec<CustomResourceDefinition> {
+    vec![
+        CloudPlatform::crd(),
+        GovernanceProfile::crd(),
+        Site::crd(),
+        Tenant::crd(),
+        TenantQuota::crd(),
+    ]
+}

@@ -1,0 +1,221 @@
+//! The closed catalogue of reasons. Each has its words in `messages/reasons.en.yaml` and `messages/reasons.zh.yaml`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// Why something is as it is: the `reason` of conditions and events, and the key of their words.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The word that conditions and events carry.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// All of it is done.
+    Ready,
+    /// The pool and the budgets have room, and the grant is charged.
+    Admitted,
+    /// All quotas are in force.
+    InForce,
+    /// Nothing is above its grant.
+    WithinGrant,
+    /// The cluster answers.
+    Connected,
+    /// All seven checks passed.
+    Docked,
+    /// Nothing ends soon.
+    Current,
+    /// Work is under way.
+    Progressing,
+    /// The object cannot be read as its kind.
+    Malformed,
+    /// The API server refused or failed a call.
+    ApiError,
+    /// The operator's roles lack something.
+    Forbidden,
+    /// The platform named does not exist.
+    UnknownPlatform,
+    /// The platform has no such pool.
+    UnknownPool,
+    /// The pool is in another zone than the grant.
+    ZoneMismatch,
+    /// The pool offers no such resource.
+    NotInPool,
+    /// A resource name that no quota enforces.
+    NotEnforced,
+    /// A resource named twice under two spellings.
+    DuplicateResource,
+    /// The namespaces' shares add up to more than the grant.
+    SharesExceedGrant,
+    /// A leaf's name is longer than a namespace may be.
+    NameTooLong,
+    /// The pool has too little left.
+    PoolExhausted,
+    /// A budget above has too little left.
+    BudgetExhausted,
+    /// The platform takes no growth.
+    PlatformFrozen,
+    /// The platform is only declared: nothing can be provisioned there.
+    PlatformDeclared,
+    /// The grant waits for the pool's ledger.
+    AwaitingPool,
+    /// The namespace exists and is not this grant's.
+    NamespaceTaken,
+    /// The tenant of this namespace does not exist.
+    UnknownTenant,
+    /// The tenant is not ready to hold grants.
+    TenantNotReady,
+    /// Quotas are written but not yet in force.
+    AwaitingEnforcement,
+    /// Lowering waits for what is in use or for the settle time.
+    Lowering,
+    /// More is in force or in use than granted.
+    OverGrant,
+    /// The ledger was lost and is being rebuilt from the members.
+    Recovering,
+    /// The member does not answer: everything about it is unknown.
+    MemberUnreachable,
+    /// Deletion waits for what is still in use.
+    Draining,
+    /// Deletion waits for a namespace to go.
+    Deleting,
+    /// The parent does not exist.
+    UnknownParent,
+    /// The chain of parents returns to itself.
+    ParentCycle,
+    /// The level is above its parent's.
+    LevelAboveParent,
+    /// A tenant with grants cannot go.
+    GrantsRemain,
+    /// The Secret with the kubeconfig is missing.
+    SecretMissing,
+    /// The kubeconfig cannot be read.
+    KubeconfigMalformed,
+    /// The credential has ended.
+    CredentialExpired,
+    /// The credential ends soon.
+    CredentialExpiring,
+    /// The server refuses the credential.
+    Unauthorized,
+    /// Nobody answers at the address.
+    Unreachable,
+    /// The cluster is another than the one known under this name.
+    DifferentCluster,
+    /// The cluster is the hub itself, which this entry does not say.
+    IsTheHub,
+    /// Another entry docks this cluster.
+    ClusterDockedTwice,
+    /// The cluster is of another zone than the hub.
+    ZoneForbidden,
+    /// The approval for docking other zones has ended.
+    ApprovalExpired,
+    /// The member lacks Qipan's policies.
+    PoliciesMissing,
+    /// The member is too old to enforce all of them.
+    PartialEnforcement,
+    /// No connection is configured: the platform declares itself.
+    Declared,
+    /// An attestation has passed its end.
+    AttestationExpired,
+    /// No evidence either way.
+    NoEvidence,
+    /// Some docking checks are not passed.
+    ChecksOpen,
+    /// The pool names a cluster that the platform does not have.
+    UnknownCluster,
+    /// More is granted than the pool has.
+    PoolOvercommitted,
+    /// The platform still has grants.
+    PlatformInUse,
+    /// The site named does not exist.
+    UnknownSite,
+}
+
+type Catalogue = BTreeMap<String, String>;
+
+fn catalogue(language: &str) -> &'static Catalogue {
+    static CATALOGUES: OnceLock<[Catalogue; 2]> = OnceLock::new();
+    let [en, zh] = CATALOGUES.get_or_init(|| {
+        [include_str!("../messages/reasons.en.yaml"), include_str!("../messages/reasons.zh.yaml")]
+            // The files are compiled in and parsed by a test: an unreadable one never leaves the workshop.
+            .map(|text| serde_yaml::from_str(text).unwrap_or_default())
+    });
+    if language.starts_with("zh") { zh } else { en }
+}
+
+impl Reason {
+    /// The reason's sentence in `en` or `zh`, its `{figures}` filled in.
+    #[must_use]
+    pub fn render(self, language: &str, params: &BTreeMap<String, String>) -> String {
+        let template = catalogue(language).get(self.as_str()).map_or(self.as_str(), String::as_str);
+        let mut sentence = String::with_capacity(template.len());
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            sentence.push_str(before);
+            let Some((name, tail)) = after.split_once('}') else {
+                rest = after;
+                break;
+            };
+            sentence.push_str(params.get(name).map_or("?", String::as_str));
+            rest = tail;
+        }
+        sentence.push_str(rest);
+        sentence
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Reason {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.iter().copied().find(|r| r.as_str() == text).ok_or_else(|| format!("no reason {text:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn figures(template: &str) -> BTreeSet<&str> {
+        template.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn every_reason_is_worded_in_both_languages_with_the_same_figures() {
+        let names: BTreeSet<_> = Reason::ALL.iter().map(|r| r.as_str().to_owned()).collect();
+        for language in ["en", "zh"] {
+            assert_eq!(catalogue(language).keys().cloned().collect::<BTreeSet<_>>(), names, "{language}");
+        }
+        for name in &names {
+            assert_eq!(figures(&catalogue("en")[name]), figures(&catalogue("zh")[name]), "{name}");
+        }
+    }
+
+    #[test]
+    fn figures_are_filled_in_and_missing_ones_show() {
+        let params = BTreeMap::from([("tenant".to_owned(), "shuiwu".to_owned())]);
+        assert!(Reason::UnknownTenant.render("en", &params).contains("shuiwu"));
+        assert!(Reason::UnknownTenant.render("zh", &BTreeMap::new()).contains('?'));
+    }
+}
