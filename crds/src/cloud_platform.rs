@@ -27,7 +27,7 @@ use crate::words::{Attestation, Day, DisplayName, Zone};
     validation = Rule::new("self.metadata.name.size() <= 63").message("metadata.name has at most 63 characters: it becomes a label"),
     validation = Rule::new("self.spec.provision != 'ProvincialNode' || self.spec.tier == 'City'").message("spec.provision: ProvincialNode is a node of the provincial platform in a city: tier is City"),
     validation = Rule::new("self.spec.provision != 'ProvincialNode' || has(self.spec.docksTo)").message("spec.docksTo: a node names the provincial platform that it docks to"),
-    validation = Rule::new("self.spec.pools.all(p, !has(p.cluster) || self.spec.clusters.exists(c, c.name == p.cluster && c.zone == p.zone))").message("spec.pools[].cluster: names a cluster of spec.clusters in the pool's own zone"),
+    validation = Rule::new("self.spec.pools.all(p, !has(p.cluster) || has(self.spec.clusters) && self.spec.clusters.exists(c, c.name == p.cluster && c.zone == p.zone))").message("spec.pools[].cluster: names a cluster of spec.clusters in the pool's own zone"),
     printcolumn = r#"{"name":"Name","type":"string","jsonPath":".spec.displayName.zh"}"#,
     printcolumn = r#"{"name":"Tier","type":"string","jsonPath":".spec.tier"}"#,
     printcolumn = r#"{"name":"Provision","type":"string","jsonPath":".spec.provision","priority":1}"#,
@@ -163,7 +163,7 @@ pub struct Certificate {
     #[schemars(length(min = 1, max = 128))]
     pub number: String,
     /// Its date.
-    pub on: Day,
+    pub date: Day,
     /// When it is due again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_due: Option<Day>,

@@ -23,7 +23,6 @@ use crate::words::{Attestation, Day, DeletionPolicy, Zone};
     doc = "A grant: what one tenant may use in one pool of one platform, and the namespaces it is used in. It lives in the tenant's namespace qp-<tenant> on the hub. The limits in force in all its namespaces never add up to more than spec.hard.",
     validation = Rule::new("self.metadata.name.size() <= 63").message("metadata.name has at most 63 characters: it becomes a label"),
     validation = Rule::new("self.spec.platform == oldSelf.spec.platform && self.spec.zone == oldSelf.spec.zone && self.spec.pool == oldSelf.spec.pool").message("spec.platform, spec.zone and spec.pool do not change: make a new grant and delete this one"),
-    validation = Rule::new("!self.metadata.namespace.startsWith('qp-') || self.spec.namespaces.all(n, self.metadata.namespace.size() - 2 + n.name.size() <= 63)").message("spec.namespaces[].name: <tenant>-<name> has at most 63 characters"),
     printcolumn = r#"{"name":"Platform","type":"string","jsonPath":".spec.platform"}"#,
     printcolumn = r#"{"name":"Zone","type":"string","jsonPath":".spec.zone"}"#,
     printcolumn = r#"{"name":"CPU","type":"string","jsonPath":".status.admitted.requests\\.cpu"}"#,

@@ -129,8 +129,8 @@ pub struct Attestation {
     /// The post that attests (a post, never a person's name).
     #[schemars(length(min = 1, max = 128))]
     pub by: String,
-    /// The day of the attestation.
-    pub on: Day,
+    /// The day of the attestation. (Not named `on`: YAML 1.1, which Kubernetes reads, takes that for a boolean.)
+    pub date: Day,
     /// Its last day; after it the fact is unknown.
     pub until: Day,
     /// What it rests on: a document number, a report.
