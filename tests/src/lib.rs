@@ -1,0 +1,26 @@
+//! The harness: real control planes on the loopback, our manifests in them, our binaries against them.
+//!
+//! A test says what it needs and gets clients; what it started is gone when its process is, however that ended.
+//! Nothing here stands in for Kubernetes. With `QIPAN_HUB_KUBECONFIG` set, that cluster is the hub and its own member.
+
+mod apply;
+mod audit;
+mod clients;
+mod eventually;
+mod http;
+mod install;
+mod programs;
+mod testbed;
+pub mod tools;
+
+pub use apply::{FIELD_MANAGER, apply_files, apply_yaml, yaml_files};
+pub use audit::{AuditLog, Event};
+pub use clients::{client_from_file, client_from_text};
+pub use eventually::eventually;
+pub use http::get;
+pub use install::{
+    NAMESPACE, hub_kubeconfig, install_hub, install_member, member_kubeconfig,
+    register_member_secret,
+};
+pub use programs::{Operator, Options, Portal, Program, free_port};
+pub use testbed::{HUB, Oidc, Spec, Testbed};
