@@ -32,7 +32,7 @@ pub(crate) async fn client(
     // kube 5 sends 429, 503 and 504 again by itself, writes too: a test would count them twice.
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
-    config.read_timeout = Some(Duration::from_secs(60));
+    config.read_timeout = Some(Duration::from_mins(1));
     config.write_timeout = Some(Duration::from_secs(30));
     if let Some((user, groups)) = impersonate {
         config.auth_info.impersonate = Some(user.to_owned());

@@ -68,11 +68,13 @@ pub async fn hub_kubeconfig(testbed: &Testbed, account: &str) -> Result<PathBuf>
     Ok(path)
 }
 
-/// Puts a member's kubeconfig into the Secret `name` (key `kubeconfig`) on the hub.
+/// Puts a member's kubeconfig into the Secret `name` (key `kubeconfig`, labelled) on the hub.
 pub async fn register_member_secret(testbed: &Testbed, cluster: &str, name: &str) -> Result<()> {
     let kubeconfig = member_kubeconfig(testbed, cluster).await?;
     let mut secret = Secret::default();
     secret.metadata.name = Some(name.to_owned());
+    // The operator may read the Secrets that bear this label and no others.
+    secret.metadata.labels = Some([("qipan.dev/kubeconfig".to_owned(), "true".to_owned())].into());
     secret.data = Some([("kubeconfig".to_owned(), ByteString(kubeconfig.into_bytes()))].into());
     let secrets: Api<Secret> = Api::namespaced(testbed.client(HUB).await?, NAMESPACE);
     let params = PatchParams::apply(FIELD_MANAGER).force();

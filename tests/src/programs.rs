@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{Testbed, eventually, get, hub_kubeconfig, install::NAMESPACE, tools};
 
 /// How long a program has until it says that it is ready.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// What a program is started with beside what the harness always says.
 #[derive(Clone, Debug, Default)]

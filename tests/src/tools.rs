@@ -17,7 +17,8 @@ const HELM: &str = "helm.sh/helm/v4/cmd/helm@v4.3.1";
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
 }
 
 /// `$QIPAN_CACHE`, or `qipan` in the user's cache directory.
@@ -133,17 +134,17 @@ fn build_once(target: &Path, what: &str, build: impl FnOnce(&Path) -> Command) -
     let installed = partial
         .with_extension("d")
         .join(target.file_name().unwrap_or_default());
-    let built = if installed.exists() {
+    let result = if installed.exists() {
         installed
     } else {
         partial
     };
     ensure!(
-        built.exists(),
+        result.exists(),
         "the build of {what} left nothing at {}",
-        built.display()
+        result.display()
     );
-    fs::rename(&built, target)?;
+    fs::rename(&result, target)?;
     eprintln!("built {what}");
     Ok(())
 }
@@ -165,12 +166,11 @@ fn digest(source: &Path) -> Result<String> {
         hash.update(file.file_name().unwrap_or_default().as_encoded_bytes());
         hash.update(fs::read(&file)?);
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    let digest = hash.finalize();
+    let head = digest
+        .first_chunk()
+        .context("a digest has more than 16 bytes")?;
+    Ok(format!("{:032x}", u128::from_be_bytes(*head)))
 }
 
 /// Writes a file that only its owner can read: keys and kubeconfigs.

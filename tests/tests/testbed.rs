@@ -242,7 +242,7 @@ async fn nothing_outlives_a_killed_test() {
         let program = Program::start(sleep, [].into(), log).unwrap();
         let pid = program.pid().unwrap().as_raw_nonzero();
         println!("\nHELD {} {pid}", testbed.dir().display());
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        tokio::time::sleep(Duration::from_mins(10)).await;
         return;
     }
     let mut child = Command::new(std::env::current_exe().unwrap())
