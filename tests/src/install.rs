@@ -35,7 +35,7 @@ pub async fn install_hub(testbed: &Testbed) -> Result<()> {
     wait_established(&client, &definitions).await?;
     if !chart.join("Chart.yaml").exists() {
         eprintln!(
-            "skipped: the chart's roles and policies, because charts/qipan has no Chart.yaml yet"
+            "left out: the chart's roles and policies, because charts/qipan has no Chart.yaml yet"
         );
         return Ok(());
     }

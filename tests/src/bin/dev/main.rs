@@ -1,6 +1,10 @@
 //! The habits of this repository that are more than a line of shell: the running province and the generated files.
 
-use std::{os::unix::process::CommandExt as _, path::PathBuf, process::Command};
+use std::{
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -50,8 +54,19 @@ enum Verb {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    match Args::parse().verb {
+async fn main() -> ExitCode {
+    match run(Args::parse().verb).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // For people: what went wrong and why, without the stack that RUST_BACKTRACE would add.
+        Err(error) => {
+            eprintln!("dev: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(verb: Verb) -> Result<()> {
+    match verb {
         Verb::Up(args) => up::up(args).await,
         Verb::Down { wipe } => up::down(wipe),
         Verb::Status => up::status(),
