@@ -233,4 +233,7 @@ pub struct LeafEntry {
     pub target: ResourceList,
     /// Counts the changes of target; a write carries it and lands only over a smaller one.
     pub epoch: i64,
+    /// When target last changed: a creation that was sent before may still arrive within the settle time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<jiff::Timestamp>,
 }

@@ -1,1 +1,15 @@
-//! placeholder
+//! Qipan's operator: observe → plan → apply, per kind. See `runtime` for the loop and `controllers` for what reacts.
+
+pub mod admin;
+pub mod args;
+pub mod children;
+pub mod cloud_platform;
+pub mod controllers;
+pub mod governance_profile;
+pub mod manifests;
+pub mod member;
+pub mod run;
+pub mod runtime;
+pub mod site;
+pub mod tenant;
+pub mod tenant_quota;

@@ -1,0 +1,44 @@
+//! RoleBindings to Qipan's ClusterRoles.
+
+use std::collections::BTreeMap;
+
+use crds::words::{Subject, SubjectKind};
+use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject as KubernetesSubject};
+
+use crate::runtime::Child;
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// Binds subjects to a ClusterRole in a namespace. `user_prefix` and `group_prefix` are what that cluster's API server puts
+/// before names.
+#[must_use]
+pub fn build(
+    namespace: &str,
+    role: &str,
+    subjects: &[Subject],
+    (user_prefix, group_prefix): (&str, &str),
+    labels: &BTreeMap<String, String>,
+) -> Child {
+    let mut subjects: Vec<_> = subjects.iter().map(|s| kubernetes(s, user_prefix, group_prefix)).collect();
+    subjects.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
+    subjects.dedup();
+    Child::RoleBinding(RoleBinding {
+        // A colon is not allowed in labels but is in RBAC names, as Kubernetes' own roles show.
+        metadata: super::meta::child(Some(namespace), role, labels),
+        role_ref: RoleRef { api_group: Some(RBAC.into()), kind: "ClusterRole".into(), name: role.into() },
+        subjects: (!subjects.is_empty()).then_some(subjects),
+    })
+}
+
+fn kubernetes(subject: &Subject, user_prefix: &str, group_prefix: &str) -> KubernetesSubject {
+    let (kind, prefix) = match subject.kind {
+        SubjectKind::User => ("User", user_prefix),
+        SubjectKind::Group => ("Group", group_prefix),
+    };
+    KubernetesSubject {
+        api_group: Some(RBAC.into()),
+        kind: kind.into(),
+        name: format!("{prefix}{}", subject.name),
+        namespace: None,
+    }
+}

@@ -1,0 +1,126 @@
+//! `CloudPlatform`: docks a platform's clusters and keeps its pools' ledgers.
+//!
+//! Given a platform, the operator ensures a connection to each of its clusters that may be docked, says of each whether it
+//! answers as itself, judges the seven docking checks by their evidence, and promises what is free to the grants that ask.
+//! - refuses a cluster: of another zone than the hub's without an approval; that is the hub, another entry's, or another
+//!   than the one known under its name; whose kubeconfig cannot be used. See [`docking`] and `member`.
+//! - never: promises more than capacity × oversubscription; displaces what is granted.
+
+pub mod docking;
+mod judge;
+mod pools;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crds::cloud_platform::{ClusterState, CloudPlatformStatus, PlatformMode};
+use crds::governance_profile::GovernanceProfileSpec;
+use crds::words::Day;
+use crds::{CloudPlatform, Conditions, ResourceList};
+use jiff::Timestamp;
+use kube::Api;
+use kube::runtime::reflector::ObjectRef;
+
+use crate::member::MemberView;
+use crate::runtime::controller::{Judged, Reconciler};
+use crate::runtime::hub::{Guarded, by_name, good};
+use crate::runtime::{Children, Context, Plan};
+
+/// The controller of platforms.
+pub struct CloudPlatforms;
+
+/// What a platform is judged by.
+pub struct World {
+    /// The province's rules.
+    pub profile: Option<GovernanceProfileSpec>,
+    /// The day, in UTC+8.
+    pub today: Day,
+    /// What is known of each connected cluster.
+    pub members: BTreeMap<String, MemberView>,
+    /// The grants on the platform, by pool.
+    pub grants: BTreeMap<String, Vec<Grant>>,
+    /// Names of the Sites that exist.
+    pub sites: Vec<String>,
+}
+
+/// A grant as its platform sees it.
+pub struct Grant {
+    /// What it asks for and is charged.
+    pub claim: crds::account::Claim,
+    /// What is charged in its namespaces, where that is known.
+    pub used: Option<ResourceList>,
+    /// Whether all of its quotas are in force.
+    pub in_force: bool,
+}
+
+impl Judged for CloudPlatformStatus {
+    fn conditions(&mut self) -> &mut Conditions {
+        &mut self.conditions
+    }
+    fn observed_generation(&mut self) -> &mut Option<i64> {
+        &mut self.observed_generation
+    }
+}
+
+impl Reconciler for CloudPlatforms {
+    type Object = CloudPlatform;
+    type World = World;
+    const NAME: &'static str = "cloudplatform";
+    // Grants that arrive together are promised together, in one write.
+    const DEBOUNCE: Duration = Duration::from_millis(40);
+    const CONCURRENCY: u16 = 8;
+
+    fn observe(cx: &Context, platform: &CloudPlatform) -> World {
+        let name = platform.metadata.name.as_deref().unwrap_or_default();
+        let today = crate::tenant_quota::today();
+        World {
+            profile: cx.hub.profile().map(|p| p.spec),
+            today,
+            members: cx.members.of_platform(name),
+            grants: grants(cx, platform, name, today),
+            sites: good(&cx.hub.sites).filter_map(|s| s.0.as_ref().ok()?.metadata.name.clone()).collect(),
+        }
+    }
+
+    fn plan(platform: &CloudPlatform, world: &World, now: Timestamp) -> Plan<CloudPlatformStatus> {
+        let mut status = platform.status.clone().unwrap_or_default();
+        let live = platform.spec.clusters.iter().any(|c| c.connection.is_some());
+        status.mode = Some(if live { PlatformMode::Live } else { PlatformMode::Declared });
+        status.clusters = docking::clusters(platform, world);
+        let connected = status.clusters.iter().filter(|c| c.state == ClusterState::Connected).count();
+        let configured = platform.spec.clusters.iter().filter(|c| c.connection.is_some()).count();
+        status.connected = Some(if configured == 0 { "-".into() } else { format!("{connected}/{configured}") });
+        status.grants = i64::try_from(world.grants.values().map(Vec::len).sum::<usize>()).unwrap_or(i64::MAX);
+        status.pools = pools::pools(platform, world);
+        judge::checks(platform, world, &mut status, now);
+        let deleting = platform.metadata.deletion_timestamp.is_some();
+        judge::conditions(platform, world, &mut status, now);
+        Plan {
+            children: Children::Keep,
+            // A platform with grants stays until they are moved: its ledger is what keeps them within the pool.
+            finalizer: if deleting { status.grants > 0 } else { true },
+            // Attestations and approvals end at midnight; nothing else here depends on the clock.
+            requeue: Some(Duration::from_secs(3600)),
+            ..Plan::say(status)
+        }
+    }
+
+    fn api(cx: &Context, _: &ObjectRef<Guarded<CloudPlatform>>) -> Api<CloudPlatform> {
+        Api::all(cx.hub.client.clone())
+    }
+}
+
+fn grants(cx: &Context, platform: &CloudPlatform, name: &str, today: Day) -> BTreeMap<String, Vec<Grant>> {
+    let mut grants: BTreeMap<String, Vec<Grant>> = BTreeMap::new();
+    for quota in good(&cx.hub.quotas) {
+        let Ok(quota) = &quota.0 else { continue };
+        if quota.spec.platform != name {
+            continue;
+        }
+        let namespace = quota.metadata.namespace.as_deref().unwrap_or_default();
+        let tenant = crds::keys::tenant_of_namespace(namespace).and_then(|t| by_name(&cx.hub.tenants, t));
+        let grant = pools::grant(quota, tenant.as_ref(), platform, today);
+        grants.entry(quota.spec.pool.clone()).or_default().push(grant);
+    }
+    grants
+}

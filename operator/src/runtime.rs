@@ -1,0 +1,37 @@
+//! The loop that every kind shares, written once.
+//!
+//! ```text
+//! trigger ─► observe (memory and reads only) ─► plan (pure: object, world, now) ─► apply
+//!                                                                                 ├ ledger first, by compare-and-swap
+//!                                                                                 ├ children: create, patch, prune
+//!                                                                                 ├ finalizer, when nothing is left
+//!                                                                                 └ status, if it differs; one event
+//! ```
+//! A conflict anywhere starts the pass over; nothing that a stale view decided is ever stored.
+
+pub mod apply;
+pub mod controller;
+pub mod error;
+pub mod events;
+pub mod hub;
+pub mod lease;
+pub mod metrics;
+pub mod plan;
+
+pub use controller::{Reconciler, run};
+pub use error::Error;
+pub use plan::{Child, ChildKind, Children, Placed, Plan, Target};
+
+use std::sync::Arc;
+
+use crate::member::Members;
+
+/// What every controller works with.
+pub struct Context {
+    /// The hub: its client and what is known of its objects.
+    pub hub: hub::Hub,
+    /// The members: their connections and what is known of them.
+    pub members: Arc<Members>,
+    /// Where events go.
+    pub events: events::Events,
+}

@@ -1,0 +1,124 @@
+//! Leader election by a `coordination.k8s.io/v1` Lease. It saves work; safety never depends on it (design §4).
+//!
+//! Our own, since no kept crate is on kube 5 yet. Semantics of client-go's `leaderelection`: acquire when the holder is
+//! absent or has not renewed for a lease duration *by this replica's own clock*, renew by compare-and-swap, stop leading
+//! when a renewal has not succeeded within the renew deadline.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client, ResourceExt as _};
+
+/// How long a Lease counts after its last renewal.
+pub const LEASE: Duration = Duration::from_secs(15);
+/// A leader that could not renew for this long stops.
+pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// How often the Lease is looked at.
+pub const PERIOD: Duration = Duration::from_secs(2);
+
+/// One replica's view of the Lease.
+pub struct Elector {
+    api: Api<Lease>,
+    name: String,
+    identity: String,
+    /// The holder's last renewal as it was seen, and when it was seen on this replica's clock.
+    seen: Option<(String, Instant)>,
+}
+
+impl Elector {
+    /// An elector for a Lease; `identity` tells replicas apart.
+    #[must_use]
+    pub fn new(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
+        Self { api: Api::namespaced(client, namespace), name: name.into(), identity: identity.into(), seen: None }
+    }
+
+    /// Waits until this replica leads.
+    pub async fn acquire(&mut self, now: impl Fn() -> Timestamp) {
+        loop {
+            match self.attempt(now()).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(why) => tracing::warn!(error = %why, "failed to look at the lease"),
+            }
+            tokio::time::sleep(PERIOD).await;
+        }
+    }
+
+    /// Renews until it fails for too long; then this replica must stop writing.
+    pub async fn hold(&mut self, now: impl Fn() -> Timestamp) {
+        let mut renewed = Instant::now();
+        loop {
+            tokio::time::sleep(PERIOD).await;
+            match self.attempt(now()).await {
+                Ok(true) => renewed = Instant::now(),
+                Ok(false) => return,
+                Err(why) if renewed.elapsed() > RENEW_DEADLINE => {
+                    tracing::error!(error = %why, "the lease could not be renewed in time");
+                    return;
+                }
+                Err(why) => tracing::warn!(error = %why, "failed to renew the lease"),
+            }
+        }
+    }
+
+    /// Gives the Lease up so that another replica can lead at once.
+    pub async fn release(&mut self, now: Timestamp) {
+        let Ok(Some(mut lease)) = self.api.get_opt(&self.name).await else { return };
+        let spec = lease.spec.get_or_insert_default();
+        if spec.holder_identity.as_deref() == Some(&self.identity) {
+            spec.holder_identity = Some(String::new());
+            spec.renew_time = Some(MicroTime(now));
+            let _ = super::apply::replace(&self.api, &lease).await;
+        }
+    }
+
+    async fn attempt(&mut self, now: Timestamp) -> Result<bool, super::Error> {
+        let action = "read the lease";
+        let Some(mut lease) = super::apply::deadline(action, self.api.get_opt(&self.name)).await? else {
+            let spec = LeaseSpec {
+                holder_identity: Some(self.identity.clone()),
+                lease_duration_seconds: i32::try_from(LEASE.as_secs()).ok(),
+                acquire_time: Some(MicroTime(now)),
+                renew_time: Some(MicroTime(now)),
+                lease_transitions: Some(0),
+                ..LeaseSpec::default()
+            };
+            let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+            let lease = Lease { metadata, spec: Some(spec) };
+            let created = super::apply::deadline("create the lease", self.api.create(&PostParams::default(), &lease)).await;
+            return match created {
+                Ok(_) => Ok(true),
+                Err(why) if why.code() == Some(409) => Ok(false),
+                Err(why) => Err(why),
+            };
+        };
+        let version = lease.resource_version().unwrap_or_default();
+        let spec = lease.spec.get_or_insert_default();
+        let holder = spec.holder_identity.clone().unwrap_or_default();
+        if holder != self.identity {
+            let fresh = match &self.seen {
+                Some((seen, at)) if *seen == version => at.elapsed() < LEASE,
+                _ => {
+                    self.seen = Some((version, Instant::now()));
+                    true
+                }
+            };
+            if fresh && !holder.is_empty() {
+                return Ok(false);
+            }
+            spec.holder_identity = Some(self.identity.clone());
+            spec.acquire_time = Some(MicroTime(now));
+            spec.lease_transitions = Some(spec.lease_transitions.unwrap_or(0) + 1);
+        }
+        spec.renew_time = Some(MicroTime(now));
+        spec.lease_duration_seconds = i32::try_from(LEASE.as_secs()).ok();
+        match super::apply::replace(&self.api, &lease).await {
+            Ok(()) => Ok(true),
+            Err(why) if why.code() == Some(409) => Ok(false),
+            Err(why) => Err(why),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What a pass has decided: the closed list of things the operator may write, and where.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+/// A cluster that children are written to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// The hub.
+    Hub,
+    /// A cluster of a platform, by both names.
+    Member {
+        /// The `CloudPlatform`.
+        platform: String,
+        /// The name in its `spec.clusters`.
+        cluster: String,
+    },
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Hub => f.write_str("hub"),
+            Self::Member { platform, cluster } => write!(f, "{platform}/{cluster}"),
+        }
+    }
+}
+
+/// The kinds of child, in the order in which they are written (and pruned in reverse).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChildKind {
+    /// A namespace, which the others live in.
+    Namespace,
+    /// The quota that enforces a grant.
+    ResourceQuota,
+    /// Defaults for containers that state nothing.
+    LimitRange,
+    /// Who may talk to whom.
+    NetworkPolicy,
+    /// Who may work there.
+    RoleBinding,
+}
+
+impl ChildKind {
+    /// Every kind of child.
+    pub const ALL: [Self; 5] =
+        [Self::Namespace, Self::ResourceQuota, Self::LimitRange, Self::NetworkPolicy, Self::RoleBinding];
+
+    /// API group and plural, for roles.
+    #[must_use]
+    pub const fn resource(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Namespace => ("", "namespaces"),
+            Self::ResourceQuota => ("", "resourcequotas"),
+            Self::LimitRange => ("", "limitranges"),
+            Self::NetworkPolicy => ("networking.k8s.io", "networkpolicies"),
+            Self::RoleBinding => ("rbac.authorization.k8s.io", "rolebindings"),
+        }
+    }
+}
+
+/// Everything that the operator may write beside `qipan.dev` objects, events and its Lease.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Child {
+    /// See [`ChildKind::Namespace`].
+    Namespace(Namespace),
+    /// See [`ChildKind::ResourceQuota`].
+    ResourceQuota(ResourceQuota),
+    /// See [`ChildKind::LimitRange`].
+    LimitRange(LimitRange),
+    /// See [`ChildKind::NetworkPolicy`].
+    NetworkPolicy(NetworkPolicy),
+    /// See [`ChildKind::RoleBinding`].
+    RoleBinding(RoleBinding),
+}
+
+impl Child {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> ChildKind {
+        match self {
+            Self::Namespace(_) => ChildKind::Namespace,
+            Self::ResourceQuota(_) => ChildKind::ResourceQuota,
+            Self::LimitRange(_) => ChildKind::LimitRange,
+            Self::NetworkPolicy(_) => ChildKind::NetworkPolicy,
+            Self::RoleBinding(_) => ChildKind::RoleBinding,
+        }
+    }
+
+    /// Its metadata.
+    #[must_use]
+    pub const fn meta(&self) -> &ObjectMeta {
+        match self {
+            Self::Namespace(o) => &o.metadata,
+            Self::ResourceQuota(o) => &o.metadata,
+            Self::LimitRange(o) => &o.metadata,
+            Self::NetworkPolicy(o) => &o.metadata,
+            Self::RoleBinding(o) => &o.metadata,
+        }
+    }
+
+    /// Kind, namespace (empty for a Namespace) and name.
+    #[must_use]
+    pub fn key(&self) -> ChildKey {
+        ChildKey {
+            kind: self.kind(),
+            namespace: self.meta().namespace.clone().unwrap_or_default(),
+            name: self.meta().name.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// What a child is called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChildKey {
+    /// Its kind.
+    pub kind: ChildKind,
+    /// Its namespace; empty for a Namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl std::fmt::Display for ChildKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = self.kind.resource().1;
+        if self.namespace.is_empty() { write!(f, "{kind}/{}", self.name) } else { write!(f, "{kind}/{}/{}", self.namespace, self.name) }
+    }
+}
+
+/// A child and the cluster that it belongs in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// Where.
+    pub target: Target,
+    /// What.
+    pub child: Child,
+}
+
+/// The children that should be there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Children {
+    /// Write nothing and prune nothing: the spec is refused or something needed is unknown.
+    Keep,
+    /// Exactly these, of those that carry the owner's label. Namespaces are never pruned by this.
+    Exactly(Vec<Placed>),
+}
+
+/// What a pass has decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan<S> {
+    /// The children that should be there.
+    pub children: Children,
+    /// Owners that are gone and whose namespaces this object takes over.
+    pub heir_of: Vec<String>,
+    /// Namespaces that are to be deleted, with the UID that they must have.
+    pub remove: Vec<(Target, String, String)>,
+    /// The status that should be there. Where its ledger differs from the stored one it is written before the children.
+    pub status: S,
+    /// Whether the ledger in `status` differs from the stored one.
+    pub ledger_first: bool,
+    /// Whether the finalizer should be there.
+    pub finalizer: bool,
+    /// When to look again although nothing has changed.
+    pub requeue: Option<Duration>,
+}
+
+impl<S> Plan<S> {
+    /// A plan that writes a status and nothing else.
+    pub const fn say(status: S) -> Self {
+        Self { children: Children::Keep, heir_of: Vec::new(), remove: Vec::new(), status, ledger_first: false, finalizer: false, requeue: None }
+    }
+}

@@ -1,0 +1,211 @@
+//! What is said of a grant: its promises, what is in force, what is in use, and the judgement on all of it.
+
+use std::collections::BTreeMap;
+
+use crds::tenant_quota::{LeafEntry, TenantQuotaStatus};
+use crds::{Account, CloudPlatform, ConditionType, Quantity, Reason, ResourceList, TenantQuota, Verdict};
+use jiff::Timestamp;
+
+use super::World;
+use super::ledger::{LeafKey, LeafSeen};
+use super::validate::Valid;
+
+/// Whether the pool and every budget above have promised an increase to this generation of the grant.
+///
+/// # Errors
+/// The first account that has not, with what it is short of; or that its pass is still to come.
+pub(super) fn promised(
+    quota: &TenantQuota,
+    platform: &CloudPlatform,
+    budgets: &[(String, Account)],
+    increase: &ResourceList,
+) -> Result<(), Verdict> {
+    let (uid, generation) = (quota.metadata.uid.as_deref().unwrap_or_default(), quota.metadata.generation.unwrap_or(0));
+    let await_pool = || Verdict::unknown(Reason::AwaitingPool).with("platform", &quota.spec.platform).with("pool", &quota.spec.pool);
+    let pools = platform.status.iter().flat_map(|s| &s.pools);
+    let account = pools.into_iter().find(|p| p.name == quota.spec.pool).map(|p| &p.account).ok_or_else(await_pool)?;
+    if account.reservation(uid, generation).is_none() {
+        let Some((resource, asked, free)) = account.short_of(increase) else { return Err(await_pool()) };
+        let verdict = Verdict::no(Reason::PoolExhausted).with("platform", &quota.spec.platform).with("pool", &quota.spec.pool);
+        return Err(figures(verdict, account, resource, asked, free).with("held", account.held.of(resource)));
+    }
+    for (tenant, account) in budgets {
+        let budgeted = ResourceList(increase.0.iter().filter(|(k, _)| account.total.0.contains_key(*k)).map(|(k, v)| (k.clone(), *v)).collect());
+        if budgeted.is_empty() || account.reservation(uid, generation).is_some() {
+            continue;
+        }
+        let Some((resource, asked, free)) = account.short_of(&budgeted) else { return Err(await_pool()) };
+        return Err(figures(Verdict::no(Reason::BudgetExhausted).with("tenant", tenant), account, resource, asked, free));
+    }
+    Ok(())
+}
+
+fn figures(verdict: Verdict, account: &Account, resource: &str, asked: Quantity, free: Quantity) -> Verdict {
+    verdict
+        .with("resource", resource)
+        .with("asked", asked)
+        .with("free", free)
+        .with("missing", asked.minus(free))
+        .with("total", account.total.of(resource))
+        .with("granted", account.charged(resource))
+}
+
+pub(super) fn admitted(quota: &TenantQuota, wanted: &ResourceList) -> Verdict {
+    Verdict::yes(Reason::Admitted)
+        .with("platform", &quota.spec.platform)
+        .with("pool", &quota.spec.pool)
+        .with("amount", wanted)
+}
+
+/// How far the leaves are.
+pub(super) struct Force {
+    leaves: usize,
+    in_force: usize,
+    /// A namespace that is not yet as it should be, with the reason.
+    waiting: Option<String>,
+    lowering: Option<String>,
+}
+
+impl Force {
+    pub(super) fn text(&self) -> String {
+        format!("{}/{}", self.in_force, self.leaves)
+    }
+}
+
+/// Which of the leaves of the spec have their full share in force.
+pub(super) fn in_force(entries: &[LeafEntry], seen: &BTreeMap<LeafKey, LeafSeen>, valid: &Valid) -> Force {
+    let mut force = Force { leaves: valid.shares.len(), in_force: 0, waiting: None, lowering: None };
+    for entry in entries {
+        let key = (entry.cluster.clone(), entry.namespace.clone());
+        if entry.ceiling.excess_over(&entry.target).0.values().any(|q| *q > Quantity::ZERO) {
+            let excess = entry.ceiling.excess_over(&entry.target);
+            force.lowering.get_or_insert_with(|| format!("{} still {excess} above", entry.namespace));
+        }
+        let Some(share) = valid.shares.get(&entry.namespace) else { continue };
+        let shown = match seen.get(&key) {
+            Some(LeafSeen::Present { quota: Some(quota), .. }) => {
+                quota.epoch == entry.epoch && quota.in_force.as_ref() == Some(&entry.target) && quota.hard == entry.target
+            }
+            _ => false,
+        };
+        if shown && share.fits(&entry.target) {
+            force.in_force += 1;
+        } else {
+            force.waiting.get_or_insert_with(|| entry.namespace.clone());
+        }
+    }
+    force
+}
+
+/// What is charged in the leaves; `None` while that of any is unknown. A change below one percent of what is admitted is not
+/// worth a write.
+pub(super) fn used(
+    entries: &[LeafEntry],
+    seen: &BTreeMap<LeafKey, LeafSeen>,
+    stored: Option<&ResourceList>,
+    admitted: &ResourceList,
+) -> Option<ResourceList> {
+    let mut sum = ResourceList::default();
+    for entry in entries {
+        match seen.get(&(entry.cluster.clone(), entry.namespace.clone())) {
+            Some(LeafSeen::Present { quota: Some(quota), .. }) => sum = sum.plus(quota.used.as_ref()?),
+            Some(LeafSeen::Absent(_)) => {}
+            _ => return None,
+        }
+    }
+    let sum = sum.only(admitted.0.keys().map(String::as_str));
+    let near = |stored: &ResourceList| {
+        stored.0.len() == sum.0.len()
+            && sum.iter().all(|(name, now)| {
+                let (before, whole) = (stored.of(name), admitted.of(name));
+                let step = now.max(before).minus(now.min(before));
+                step.percent_of(whole).unwrap_or(100) < 1 && (now == Quantity::ZERO) == (before == Quantity::ZERO)
+            })
+    };
+    Some(stored.filter(|stored| near(stored)).cloned().unwrap_or(sum))
+}
+
+/// Sets InForce, OverGrant and Reachable; returns the verdict on Ready.
+pub(super) fn judge(
+    status: &mut TenantQuotaStatus,
+    world: &World,
+    force: &Force,
+    growth: &Result<ResourceList, Verdict>,
+    valid: &Valid,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Verdict {
+    let counted = |verdict: Verdict| verdict.with("inForce", force.in_force).with("leaves", force.leaves);
+    let mut set = |type_, verdict: &Verdict| status.conditions.set(type_, verdict, generation, now);
+    let enforced = if let Some((cluster, since, detail)) = &world.lost {
+        Verdict::unknown(Reason::MemberUnreachable).with("cluster", cluster).with("since", since).with("detail", detail)
+    } else if force.in_force == force.leaves {
+        counted(Verdict::yes(Reason::InForce))
+    } else {
+        let waiting = force.waiting.clone().unwrap_or_else(|| "the ledger".into());
+        counted(Verdict::no(Reason::AwaitingEnforcement)).with("waiting", waiting)
+    };
+    set(ConditionType::InForce, &enforced);
+    let reachable = match &world.lost {
+        Some(_) => enforced.clone(),
+        None => Verdict::yes(Reason::Connected).with("connected", 1).with("clusters", 1),
+    };
+    set(ConditionType::Reachable, &reachable);
+    let ceilings: ResourceList = status.leaves.iter().map(|e| &e.ceiling).sum();
+    let over = ceilings.excess_over(&valid.wanted);
+    let over_grant = if over.is_empty() {
+        Verdict::no(Reason::WithinGrant)
+    } else {
+        let shrink = status.leaves.iter().filter(|e| !e.ceiling.fits(&e.target)).map(|e| e.namespace.clone()).collect::<Vec<_>>();
+        Verdict::yes(Reason::OverGrant).with("excess", &over).with("shrink", shrink.join(", "))
+    };
+    status.conditions.set(ConditionType::OverGrant, &over_grant, generation, now);
+    if let Err(verdict) = growth {
+        return verdict.clone();
+    }
+    if world.lost.is_some() || force.in_force < force.leaves {
+        return enforced;
+    }
+    if over_grant.reason == Reason::OverGrant {
+        return Verdict { status: crds::ConditionStatus::False, ..over_grant };
+    }
+    match &force.lowering {
+        Some(detail) => Verdict::yes(Reason::Lowering).with("leaves", force.leaves).with("detail", detail),
+        None => enforced,
+    }
+}
+
+/// The namespaces that stand, with their UIDs.
+pub(super) fn standing(seen: &BTreeMap<LeafKey, LeafSeen>) -> impl Iterator<Item = (&LeafKey, &str)> {
+    seen.iter().filter_map(|(key, seen)| match seen {
+        LeafSeen::Present { uid, terminating: false, .. } => Some((key, uid.as_str())),
+        LeafSeen::Present { .. } | LeafSeen::Absent(_) | LeafSeen::Unknown => None,
+    })
+}
+
+/// Why a deleted grant is still there.
+pub(super) fn winding_up(world: &World, delete: bool) -> Verdict {
+    if let Some((cluster, since, detail)) = &world.lost {
+        return Verdict::unknown(Reason::MemberUnreachable).with("cluster", cluster).with("since", since).with("detail", detail);
+    }
+    let in_use = world.seen.iter().find_map(|((cluster, namespace), seen)| match seen {
+        LeafSeen::Present { quota: Some(quota), .. } => {
+            let used = quota.used.as_ref().map_or_else(|| "unknown".to_owned(), nonzero);
+            Some((cluster, namespace, used))
+        }
+        LeafSeen::Present { .. } => Some((cluster, namespace, "unknown".to_owned())),
+        LeafSeen::Absent(_) | LeafSeen::Unknown => None,
+    });
+    match in_use {
+        Some((cluster, namespace, _)) if delete => {
+            Verdict::no(Reason::Deleting).with("cluster", cluster).with("namespace", namespace)
+        }
+        Some((_, namespace, used)) => Verdict::no(Reason::Draining).with("namespace", namespace).with("used", used),
+        None => Verdict::no(Reason::Progressing).with("what", "winding up: waiting for the settle time"),
+    }
+}
+
+fn nonzero(list: &ResourceList) -> String {
+    let some = ResourceList(list.0.iter().filter(|(_, q)| **q > Quantity::ZERO).map(|(k, q)| (k.clone(), *q)).collect());
+    if some.is_empty() { "nothing (settling)".into() } else { some.to_string() }
+}
