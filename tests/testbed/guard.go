@@ -50,6 +50,8 @@ func guard(child *exec.Cmd) error {
 		return err
 	}
 	fmt.Println(child.Process.Pid)
+	// What the program itself had started is in its group and goes with it.
+	defer func() { _ = syscall.Kill(-child.Process.Pid, syscall.SIGKILL) }()
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait() }()
 	stop := make(chan os.Signal, 2)

