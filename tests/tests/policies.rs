@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use harness::{
     HUB, Spec, Testbed, apply_files, apply_yaml, eventually, install_hub, install_member,
 };
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
-use k8s_openapi::api::core::v1::{Namespace, ResourceQuota};
+use k8s_openapi::api::core::v1::{Namespace, ResourceQuota, Service};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
-use case::{Case, Verb, policy_file, policy_objects, read_cases, rules};
+use case::{Case, Verb, merge, policy_file, policy_objects, read_cases, rules};
 
 #[path = "policies/case.rs"]
 mod case;
@@ -147,17 +147,16 @@ impl Bench {
                     .await
                     .map(drop),
             ),
-            // The one subresource that cannot be patched.
-            (Verb::Patch, Some("finalize")) => {
-                let mut object =
-                    serde_json::to_value(self.api(&self.admin, case)?.get(name).await?)?;
-                object["spec"] = case.object["spec"].clone();
-                (
-                    "update",
-                    api.replace_subresource("finalize", name, &post, &object)
-                        .await
-                        .map(drop),
-                )
+            // Namespaces are finalized by PUT alone, and quota controllers may PUT alone.
+            (Verb::Update, sub) => {
+                let live = self.api(&self.admin, case)?.get(name).await?;
+                let mut object = serde_json::to_value(live)?;
+                merge(&mut object, &case.object);
+                // Unconditional: others may write meanwhile.
+                object["metadata"]["resourceVersion"].take();
+                let sub = sub.context("an update of a subresource")?;
+                let answer = api.replace_subresource(sub, name, &post, &object).await;
+                ("update", answer.map(drop))
             }
             (Verb::Patch, Some(sub)) => (
                 "patch",
@@ -339,43 +338,38 @@ async fn no_policy_warns(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
-/// Kubernetes' own controllers empty and end a tenant's namespace although all rules are in force.
+/// Kubernetes' own controllers empty and end a tenant's namespace although all rules are in force, and a finalizer can be
+/// removed there after the quota has gone.
 async fn namespaces_of_tenants_can_go(bench: &Bench) -> Result<()> {
-    let namespaces: Api<Namespace> = Api::all(bench.admin.clone());
-    // Its content goes with it but for the Service, whose finalizer is its owner's to remove.
-    let services: Api<k8s_openapi::api::core::v1::Service> =
-        Api::namespaced(bench.admin.clone(), "shuiwu-new");
-    let free = json!({"metadata": {"finalizers": null}});
-    services
-        .patch("old", &PatchParams::default(), &Patch::Merge(free))
-        .await?;
-    // No kubelet ends the pods here.
-    let pods = ["shuiwu-prod", "shuiwu-new"]
-        .map(|n| Api::<k8s_openapi::api::core::v1::Pod>::namespaced(bench.admin.clone(), n));
-    for (pods, name) in pods.iter().zip(["web", "old"]) {
-        pods.delete(
-            name,
-            &DeleteParams {
-                grace_period_seconds: Some(0),
-                ..DeleteParams::default()
+    let client = || bench.admin.clone();
+    let namespaces: Api<Namespace> = Api::all(client());
+    let names = ["shuiwu-prod", "shuiwu-new", "shuiwu-half", "qp-shuiwu"];
+    for name in names {
+        namespaces.delete(name, &DeleteParams::default()).await?;
+    }
+    let quotas: Api<ResourceQuota> = Api::namespaced(client(), "shuiwu-half");
+    eventually("the quota goes before what is held", SOON, async || {
+        ensure!(quotas.get_opt("qipan").await?.is_none(), "it is there");
+        anyhow::Ok(())
+    })
+    .await?;
+    for name in ["shuiwu-new", "shuiwu-half"] {
+        let services: Api<Service> = Api::namespaced(client(), name);
+        let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        services
+            .patch("old", &PatchParams::default(), &free)
+            .await?;
+    }
+    for name in names {
+        eventually(
+            &format!("{name} is gone"),
+            Duration::from_secs(60),
+            async || match namespaces.get_opt(name).await? {
+                None => Ok(()),
+                Some(there) => bail!("{:?}", there.status.and_then(|s| s.conditions)),
             },
         )
         .await?;
     }
-    let names = ["shuiwu-prod", "shuiwu-new", "shuiwu-half", "qp-shuiwu"];
-    futures::stream::iter(names)
-        .map(Ok)
-        .try_for_each_concurrent(None, async |name| {
-            namespaces.delete(name, &DeleteParams::default()).await?;
-            eventually(
-                &format!("{name} is gone"),
-                Duration::from_secs(60),
-                async || match namespaces.get_opt(name).await? {
-                    None => Ok(()),
-                    Some(there) => bail!("{:?}", there.status.and_then(|s| s.conditions)),
-                },
-            )
-            .await
-        })
-        .await
+    Ok(())
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 pub(crate) enum Verb {
     Create,
     Patch,
+    Update,
     Delete,
 }
 
@@ -71,8 +72,9 @@ impl Case {
                     case.verb = match verb {
                         "create" => Verb::Create,
                         "patch" => Verb::Patch,
+                        "update" => Verb::Update,
                         "delete" => Verb::Delete,
-                        other => bail!("no verb {other:?}: write create, patch or delete"),
+                        other => bail!("no verb {other:?}: write create, patch, update or delete"),
                     }
                 }
                 Some(("subresource", name)) => case.subresource = Some(name.to_owned()),
@@ -122,7 +124,7 @@ impl Case {
     }
 
     pub(crate) fn server_side_apply_too(&self) -> bool {
-        self.verb != Verb::Delete
+        matches!(self.verb, Verb::Create | Verb::Patch)
             && self.subresource.as_deref().is_none_or(|s| s == "status")
             && !has_null(&self.object)
     }
@@ -185,4 +187,15 @@ pub(crate) fn policy_objects(rule: &str) -> Result<Vec<Value>> {
     serde_yaml::Deserializer::from_str(&text)
         .map(|d| Value::deserialize(d).map_err(Into::into))
         .collect()
+}
+
+/// What a merge patch makes of a value.
+pub(crate) fn merge(there: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        there.clone_from(patch);
+        return;
+    };
+    for (name, value) in fields {
+        merge(&mut there[name.as_str()], value);
+    }
 }
