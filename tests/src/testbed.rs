@@ -199,11 +199,8 @@ impl Testbed {
     }
 
     fn external(spec: &Spec, kubeconfig: &Path) -> Result<Self> {
-        let dir = tempfile::Builder::new()
-            .prefix("qipan-external-")
-            .tempdir()?
-            .keep();
-        std::fs::create_dir_all(dir.join("logs"))?;
+        let dir = external_dir()?;
+        std::fs::create_dir(dir.join("logs"))?;
         let cluster = Cluster {
             kubeconfig: kubeconfig.canonicalize()?,
             audit_log: None,
@@ -367,6 +364,23 @@ impl Drop for Testbed {
             Owner::Other => {}
         }
     }
+}
+
+/// A directory for an external cluster, named after this process. A testbed that all tests share is never dropped, so
+/// what ended processes left is removed here.
+fn external_dir() -> Result<PathBuf> {
+    for entry in std::fs::read_dir(env::temp_dir())?.flatten() {
+        let name = entry.file_name();
+        let rest = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("qipan-external-"));
+        let owner = rest.and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    let prefix = format!("qipan-external-{}-", std::process::id());
+    Ok(tempfile::Builder::new().prefix(&prefix).tempdir()?.keep())
 }
 
 async fn blocking(mut command: Command) -> Result<String> {
