@@ -209,6 +209,7 @@ pub struct ClusterSpec {
 }
 
 /// How the hub reaches a cluster: exactly one of the two.
+#[expect(unreachable_pub, reason = "the derive repeats the struct in a private scope")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, kube::KubeSchema)]
 #[x_kube(validation = Rule::new("has(self.kubeconfigSecret) != (has(self.hub) && self.hub)").message("connection: say kubeconfigSecret, or hub: true, and not both"))]
 #[serde(rename_all = "camelCase")]

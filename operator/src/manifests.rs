@@ -60,9 +60,6 @@ pub fn hub_rules() -> Vec<PolicyRule> {
         rule(GROUP, &with_children, &["patch"]),
         rule(GROUP, &["tenantquotas"], &[keys::VERB_MANAGE_CHILDREN]),
         rule("", &["namespaces"], child_verbs(ChildKind::Namespace)),
-        // Watched for every kind of child, since a hub may be its own member; written there by the member's role.
-        rule("", &["resourcequotas", "limitranges"], &["list", "watch"]),
-        rule("networking.k8s.io", &["networkpolicies"], &["list", "watch"]),
         rule("rbac.authorization.k8s.io", &["rolebindings"], child_verbs(ChildKind::RoleBinding)),
         named("rbac.authorization.k8s.io", "clusterroles", &[keys::OWNER_ROLE, keys::SUPERIOR_ROLE], &["bind"]),
         rule("events.k8s.io", &["events"], &["create", "patch"]),

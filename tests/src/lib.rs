@@ -12,6 +12,7 @@ mod install;
 mod programs;
 mod testbed;
 pub mod tools;
+pub mod world;
 
 pub use apply::{FIELD_MANAGER, apply_files, apply_yaml, yaml_files};
 pub use audit::{AuditLog, Event};

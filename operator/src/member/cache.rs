@@ -79,15 +79,21 @@ struct Inner {
     owned: HashMap<String, BTreeSet<ChildKey>>,
     /// When a namespace was seen to be gone.
     gone: HashMap<String, Timestamp>,
-    listed: HashSet<ChildKind>,
+    /// Kinds that were not listed yet.
+    due: HashSet<ChildKind>,
     complete_since: Option<Timestamp>,
 }
 
 /// The children of one cluster.
-#[derive(Default)]
 pub struct ClusterCache(Mutex<Inner>);
 
 impl ClusterCache {
+    /// An empty cache, complete once each of these kinds was listed.
+    #[must_use]
+    pub fn of(kinds: &[ChildKind]) -> Self {
+        Self(Mutex::new(Inner { due: kinds.iter().copied().collect(), ..Inner::default() }))
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,8 +169,8 @@ impl ClusterCache {
         for key in surplus {
             inner.forget(&key, now);
         }
-        inner.listed.insert(kind);
-        if inner.listed.len() == ChildKind::ALL.len() && inner.complete_since.is_none() {
+        inner.due.remove(&kind);
+        if inner.due.is_empty() && inner.complete_since.is_none() {
             inner.complete_since = Some(now);
         }
     }

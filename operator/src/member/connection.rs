@@ -38,16 +38,20 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Opens a connection and starts its watches.
+    /// Opens a connection and starts its watches, of these kinds.
     #[must_use]
-    pub fn open(name: &str, client: Client, queues: &Queues) -> Self {
-        let (cache, ready, mut watches) = (Arc::new(ClusterCache::default()), Arc::new(Notify::new()), JoinSet::new());
+    pub fn open(name: &str, client: Client, queues: &Queues, kinds: &[ChildKind]) -> Self {
+        let (cache, ready, mut watches) = (Arc::new(ClusterCache::of(kinds)), Arc::new(Notify::new()), JoinSet::new());
         let start = Start { client: client.clone(), cache: Arc::clone(&cache), ready: Arc::clone(&ready), queues: queues.clone() };
-        start.watch::<Namespace>(&mut watches, ChildKind::Namespace, Child::Namespace);
-        start.watch::<ResourceQuota>(&mut watches, ChildKind::ResourceQuota, Child::ResourceQuota);
-        start.watch::<LimitRange>(&mut watches, ChildKind::LimitRange, Child::LimitRange);
-        start.watch::<NetworkPolicy>(&mut watches, ChildKind::NetworkPolicy, Child::NetworkPolicy);
-        start.watch::<RoleBinding>(&mut watches, ChildKind::RoleBinding, Child::RoleBinding);
+        for kind in kinds {
+            match kind {
+                ChildKind::Namespace => start.watch::<Namespace>(&mut watches, *kind, Child::Namespace),
+                ChildKind::ResourceQuota => start.watch::<ResourceQuota>(&mut watches, *kind, Child::ResourceQuota),
+                ChildKind::LimitRange => start.watch::<LimitRange>(&mut watches, *kind, Child::LimitRange),
+                ChildKind::NetworkPolicy => start.watch::<NetworkPolicy>(&mut watches, *kind, Child::NetworkPolicy),
+                ChildKind::RoleBinding => start.watch::<RoleBinding>(&mut watches, *kind, Child::RoleBinding),
+            }
+        }
         Self { name: name.to_owned(), client, cache, turns: Semaphore::new(WRITERS), ready, _watches: watches }
     }
 

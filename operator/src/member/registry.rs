@@ -16,8 +16,10 @@ use super::probe::{self, Facts};
 use super::{Connection, Credential};
 use crate::runtime::hub::Queues;
 use crate::runtime::metrics::{MEMBER_CONTACT, MEMBER_UP};
-use crate::runtime::{Context, Error, Target};
+use crate::runtime::{ChildKind, Context, Error, Target};
 
+/// What the operator keeps on the hub: the tenants' namespaces and who may enter them.
+const HUB_KINDS: [ChildKind; 2] = [ChildKind::Namespace, ChildKind::RoleBinding];
 /// How often a member is asked whether it is there.
 const PROBE: Duration = Duration::from_secs(10);
 /// How many probes apart version, nodes and policies are read again.
@@ -120,7 +122,7 @@ impl Members {
 
     /// Opens the hub's own connection and waits until its children were listed.
     pub async fn open_hub(&self) {
-        let connection = Arc::new(Connection::open("hub", self.hub.clone(), &self.queues));
+        let connection = Arc::new(Connection::open("hub", self.hub.clone(), &self.queues, &HUB_KINDS));
         connection.listed().await;
         *self.hub_connection.write().unwrap_or_else(PoisonError::into_inner) = Some(connection);
     }
@@ -232,17 +234,12 @@ impl Members {
         let uid = probe::uid(&client).await.map_err(|why| probe::refusal(&why, &cluster, &secret))?;
         self.identify(key, desired, &uid, &secret)?;
         let facts = probe::facts(&client).await;
-        let connection = if desired.source == Source::Hub {
-            self.get(&Target::Hub).ok_or_else(|| refuse(Verdict::unknown(Reason::Progressing).with("what", "the hub is being listed")))?
-        } else {
-            let connection = Arc::new(Connection::open(&cluster, client, &self.queues));
-            if tokio::time::timeout(Duration::from_secs(30), connection.listed()).await.is_err() {
-                let detail = "its objects could not be listed within 30 s";
-                let verdict = Verdict::unknown(Reason::Unreachable).with("secret", &secret).with("detail", detail);
-                return Err((ClusterState::Unreachable, verdict.with("cluster", &cluster)));
-            }
-            connection
-        };
+        let connection = Arc::new(Connection::open(&cluster, client, &self.queues, &ChildKind::ALL));
+        if tokio::time::timeout(Duration::from_secs(30), connection.listed()).await.is_err() {
+            let detail = "its objects could not be listed within 30 s";
+            let verdict = Verdict::unknown(Reason::Unreachable).with("secret", &secret).with("detail", detail);
+            return Err((ClusterState::Unreachable, verdict.with("cluster", &cluster)));
+        }
         self.found(key, uid, facts, Arc::clone(&connection));
         Ok(connection)
     }
