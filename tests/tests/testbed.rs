@@ -16,7 +16,7 @@ use harness::{HUB, Program, Spec, Testbed, apply_yaml, eventually};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, ResourceQuota};
 use kube::{
     Api, Client,
-    api::{ListParams, PostParams},
+    api::{DeleteParams, ListParams, PostParams},
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -43,18 +43,22 @@ async fn kube_system_uid(client: &Client) -> anyhow::Result<String> {
 async fn a_quota_refuses_one_pod_and_the_scheduler_runs_another() {
     let testbed = Testbed::shared().await.unwrap();
     let member = testbed.client("province").await.unwrap();
-    let yaml = "
+    // Its own in every run, and removed: an existing cluster is used again.
+    let namespace = format!("t-quota-{}", std::process::id());
+    let yaml = format!(
+        "
 apiVersion: v1
 kind: ResourceQuota
-metadata: {name: small, namespace: t-quota}
-spec: {hard: {requests.cpu: '3'}}
+metadata: {{name: small, namespace: {namespace}}}
+spec: {{hard: {{requests.cpu: '3'}}}}
 ---
 apiVersion: v1
 kind: Namespace
-metadata: {name: t-quota}
-";
-    apply_yaml(&member, yaml, "default").await.unwrap();
-    let quotas: Api<ResourceQuota> = Api::namespaced(member.clone(), "t-quota");
+metadata: {{name: {namespace}}}
+"
+    );
+    apply_yaml(&member, &yaml, "default").await.unwrap();
+    let quotas: Api<ResourceQuota> = Api::namespaced(member.clone(), &namespace);
     eventually("the quota is in force", SOON, async || {
         let status = quotas.get_status("small").await?.status.unwrap_or_default();
         anyhow::ensure!(status.hard.is_some(), "its status is {status:?}");
@@ -63,7 +67,7 @@ metadata: {name: t-quota}
     .await
     .unwrap();
 
-    let pods: Api<Pod> = Api::namespaced(member, "t-quota");
+    let pods: Api<Pod> = Api::namespaced(member.clone(), &namespace);
     // The service account controller makes `default` a moment after the namespace; until then pods are refused too.
     eventually("the pod that fits is let in", SOON, async || {
         pods.create(&PostParams::default(), &pod("fits", "2")).await
@@ -89,6 +93,11 @@ metadata: {name: t-quota}
     .unwrap();
     let node = running.spec.unwrap().node_name.unwrap();
     assert!(!node.is_empty(), "it runs nowhere");
+    let namespaces: Api<Namespace> = Api::all(member);
+    namespaces
+        .delete(&namespace, &DeleteParams::default())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
