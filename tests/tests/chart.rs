@@ -1,0 +1,450 @@
+//! The chart: it lints, renders, refuses wrong values, applies, runs as Restricted; and its roles say what is decided.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use harness::{
+    HUB, Spec, Testbed, apply_yaml, eventually, install_hub, install_member, tools, yaml_files,
+};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::Api;
+use kube::api::PostParams;
+use roles::{Allowed, allowed};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[path = "chart/roles.rs"]
+mod roles;
+
+const NAMESPACE: &str = "qipan-system";
+/// Everything that is off by default, switched on.
+const ALL: [&str; 6] = [
+    "hubIsMember=true",
+    "portal.replicas=2",
+    "portal.demo=true",
+    "publicUrl=https://portal.example.gov.cn",
+    "metrics.serviceMonitor.enabled=true",
+    "metrics.prometheusRule.enabled=true",
+];
+
+fn helm(arguments: &[&str], set: &[&str]) -> Result<String> {
+    let mut command = Command::new(tools::helm()?);
+    command.current_dir(tools::repository()).args(arguments);
+    command.args(["--namespace", NAMESPACE]);
+    for value in set {
+        command.args(["--set", value]);
+    }
+    tools::run(&mut command)
+}
+
+fn render(set: &[&str]) -> Result<String> {
+    helm(&["template", "qipan", "charts/qipan"], set)
+}
+
+fn documents(text: &str) -> Result<Vec<Value>> {
+    serde_yaml::Deserializer::from_str(text)
+        .map(|document| Value::deserialize(document).map_err(Into::into))
+        .filter(|value| !matches!(value, Ok(Value::Null)))
+        .collect()
+}
+
+fn rendered(set: &[&str]) -> Result<Vec<Value>> {
+    documents(&render(set)?)
+}
+
+fn file(path: &str) -> Result<Vec<Value>> {
+    let path = tools::repository().join("charts/qipan/files").join(path);
+    documents(&std::fs::read_to_string(&path).with_context(|| path.display().to_string())?)
+}
+
+fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> Result<&'a Value> {
+    let is = |o: &&Value| o["kind"] == kind && o["metadata"]["name"] == name;
+    objects
+        .iter()
+        .find(is)
+        .with_context(|| format!("no {kind} {name}"))
+}
+
+#[test]
+fn it_lints() -> Result<()> {
+    helm(&["lint", "charts/qipan", "--strict"], &[])?;
+    helm(&["lint", "charts/qipan", "--strict"], &ALL).map(drop)
+}
+
+#[test]
+fn every_object_is_rendered_once_and_in_our_namespace() -> Result<()> {
+    for set in [
+        &[][..],
+        &ALL,
+        &["workloads.enabled=false", "hubIsMember=true"],
+    ] {
+        let objects = rendered(set)?;
+        let mut names: Vec<_> = objects
+            .iter()
+            .map(|o| format!("{}/{}", o["kind"], o["metadata"]["name"]))
+            .collect();
+        names.sort();
+        let count = names.len();
+        names.dedup();
+        ensure!(names.len() == count, "{set:?}: an object is rendered twice");
+        for object in &objects {
+            let namespace = &object["metadata"]["namespace"];
+            ensure!(namespace.is_null() || namespace == NAMESPACE, "{object}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn without_workloads_nothing_runs() -> Result<()> {
+    for object in rendered(&["workloads.enabled=false"])? {
+        let kind = object["kind"].as_str().unwrap_or_default();
+        ensure!(
+            !["Deployment", "Service", "PodDisruptionBudget"].contains(&kind),
+            "{object}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn wrong_values_are_refused() -> Result<()> {
+    for wrong in [
+        "operator.replicas=0",
+        "operator.replicas=two",
+        "operator.image.pullPolicy=Sometimes",
+        "operator.logFormat=xml",
+        "operater.replicas=2",
+        "workloads.enabled=maybe",
+        "portal.service.type=ExternalName",
+        "portal.service.port=70000",
+        "portal.demo=1",
+        "publicUrl=portal.example.gov.cn",
+        "metrics.serviceMonitor.interval=often",
+        "imagePullSecrets[0].nmae=pull",
+    ] {
+        let Err(refusal) = render(&[wrong]) else {
+            anyhow::bail!("{wrong} is let in");
+        };
+        ensure!(
+            refusal.to_string().contains("values don't meet"),
+            "{wrong}: {refusal}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn another_namespace_is_refused_with_the_way_out() -> Result<()> {
+    let mut command = Command::new(tools::helm()?);
+    command
+        .current_dir(tools::repository())
+        .args(["template", "qipan", "charts/qipan"]);
+    let refusal = tools::run(command.args(["--namespace", "default"])).map_err(|e| e.to_string());
+    ensure!(
+        refusal
+            .as_ref()
+            .is_err_and(|e| e.contains("--namespace qipan-system")),
+        "{refusal:?}"
+    );
+    Ok(())
+}
+
+/// What no account of Qipan may do anywhere (design §1.7, §1.8).
+fn is_dangerous((group, resource, _, verb): &(String, String, String, String)) -> bool {
+    let (_, sub) = resource.split_once('/').unwrap_or((resource, ""));
+    group == "*"
+        || resource == "*"
+        || ["*", "impersonate", "escalate"].contains(&verb.as_str())
+        || [
+            "exec",
+            "attach",
+            "portforward",
+            "proxy",
+            "ephemeralcontainers",
+            "token",
+        ]
+        .contains(&sub)
+}
+
+#[test]
+fn accounts_may_nothing_dangerous_and_read_secrets_in_one_namespace_only() -> Result<()> {
+    let mut objects = rendered(&ALL)?;
+    objects.extend(file("member.yaml")?);
+    for name in ["qipan:operator", "qipan:member-operator", "qipan:portal"] {
+        let may = allowed(find(&objects, "ClusterRole", name)?);
+        ensure!(!may.is_empty(), "{name} allows nothing: is it read?");
+        for one in &may {
+            ensure!(!is_dangerous(one), "{name} may {one:?}");
+            ensure!(one.1 != "secrets" && one.1 != "pods", "{name} may {one:?}");
+            ensure!(one.3 != "grant", "{name} may grant: {one:?}");
+            ensure!(
+                one.3 != "bind" || one.2 != "*",
+                "{name} may bind every role"
+            );
+        }
+    }
+    let own = allowed(find(&objects, "Role", "qipan:operator")?);
+    ensure!(
+        own.iter().any(|one| one.1 == "secrets"),
+        "the operator reads its kubeconfigs"
+    );
+    ensure!(own.iter().all(|one| !is_dangerous(one)), "{own:?}");
+    Ok(())
+}
+
+#[test]
+fn nobody_holds_the_legacy_verb_impersonate() -> Result<()> {
+    let mut objects = rendered(&ALL)?;
+    objects.extend(file("member.yaml")?);
+    for object in objects
+        .iter()
+        .filter(|o| o["kind"] == "ClusterRole" || o["kind"] == "Role")
+    {
+        let legacy = allowed(object)
+            .into_iter()
+            .find(|one| one.3 == "impersonate");
+        ensure!(
+            legacy.is_none(),
+            "{}: {legacy:?}",
+            object["metadata"]["name"]
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn only_the_authority_grants() -> Result<()> {
+    for object in rendered(&ALL)?
+        .iter()
+        .filter(|o| o["kind"] == "ClusterRole")
+    {
+        let grants = allowed(object).iter().any(|one| one.3 == "grant");
+        ensure!(
+            grants == (object["metadata"]["name"] == "qipan:authority"),
+            "{object}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn every_kind_can_be_viewed_and_is_in_the_operators_and_the_portals_roles() -> Result<()> {
+    let objects = rendered(&ALL)?;
+    for name in ["qipan:operator", "qipan:portal", "qipan:viewer"] {
+        let may = allowed(find(&objects, "ClusterRole", name)?);
+        for kind in crds::all() {
+            let watched = (
+                crds::GROUP.to_owned(),
+                kind.spec.names.plural,
+                "*".to_owned(),
+                "watch".to_owned(),
+            );
+            ensure!(may.contains(&watched), "{name} may not watch {}", watched.1);
+        }
+    }
+    Ok(())
+}
+
+/// The roles of the chart are those that the program says it needs: no more and no less.
+#[test]
+fn the_operators_roles_are_what_the_operator_states() -> Result<()> {
+    let binary = tools::binary("qipan-operator")?;
+    let stated = |which: &str| -> Result<Vec<Value>> {
+        documents(&tools::run(
+            Command::new(&binary).args(["manifests", which]),
+        )?)
+    };
+    for (which, kept) in [
+        ("hub-roles", "hub-roles.yaml"),
+        ("member-roles", "member-roles.yaml"),
+    ] {
+        let kept = file(kept)?;
+        for object in stated(which)? {
+            let (kind, name) = (&object["kind"], &object["metadata"]["name"]);
+            let there = find(
+                &kept,
+                kind.as_str().unwrap_or_default(),
+                name.as_str().unwrap_or_default(),
+            )?;
+            let (more, less) = differences(&allowed(there), &allowed(&object));
+            ensure!(
+                more.is_empty() && less.is_empty(),
+                "{name}: too much {more:?}, missing {less:?}"
+            );
+            for field in ["roleRef", "subjects"] {
+                ensure!(there[field] == object[field], "{name}: {field}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What `left` has and `right` has not, and the other way round.
+fn differences(left: &Allowed, right: &Allowed) -> (Allowed, Allowed) {
+    (
+        left.difference(right).cloned().collect(),
+        right.difference(left).cloned().collect(),
+    )
+}
+
+#[test]
+fn alerts_name_metrics_that_there_are() -> Result<()> {
+    let root = tools::repository();
+    let alerts = std::fs::read_to_string(root.join("charts/qipan/files/alerts.yaml"))?;
+    let metrics = std::fs::read_to_string(root.join("operator/src/runtime/metrics.rs"))?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for line in alerts
+        .lines()
+        .filter(|line| line.trim_start().starts_with("expr:"))
+    {
+        for word in line
+            .split(|c| !is_name(c))
+            .filter(|word| word.starts_with("qipan_"))
+        {
+            ensure!(
+                metrics.contains(&format!("\"{word}\"")),
+                "no metric {word}: {line}"
+            );
+        }
+    }
+    match Command::new("promtool").arg("--version").output() {
+        Ok(_) => {
+            let mut promtool = Command::new("promtool");
+            tools::run(
+                promtool
+                    .args(["check", "rules"])
+                    .arg(root.join("charts/qipan/files/alerts.yaml")),
+            )
+            .map(drop)
+        }
+        Err(error) => {
+            eprintln!(
+                "skipped: promtool check rules, because promtool ({error}): apt-get install prometheus"
+            );
+            Ok(())
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_applies_to_a_hub_that_is_its_own_member_and_runs_restricted() -> Result<()> {
+    let testbed = Testbed::start(Spec::with_members(&[])).await?;
+    install_hub(&testbed).await?;
+    let client = testbed.client(HUB).await?;
+    apply_yaml(
+        &client,
+        &render(&["workloads.enabled=false", "hubIsMember=true"])?,
+        NAMESPACE,
+    )
+    .await?;
+    // The manifest of members says the same: applied over it, nothing contradicts.
+    install_member(&testbed, HUB).await?;
+    runs_restricted(&testbed).await?;
+    tenants_may_what_edit_may(&testbed).await?;
+    examples_and_sample_are_let_in(&testbed).await
+}
+
+/// Every file of `crds/examples` and `tests/sample` passes schema, rules and policies of a real API server, and there is an
+/// example of every kind.
+async fn examples_and_sample_are_let_in(testbed: &Testbed) -> Result<()> {
+    let client = testbed.client(HUB).await?;
+    let root = tools::repository();
+    let mut kinds = BTreeSet::new();
+    for (folder, examples) in [("crds/examples", true), ("tests/sample", false)] {
+        for path in yaml_files(&root.join(folder))? {
+            let text = std::fs::read_to_string(&path)?;
+            for object in documents(&text)? {
+                // The operator makes these; here there is none.
+                if let Some(name) = object["metadata"]["namespace"].as_str() {
+                    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+                    apply_yaml(&client, &namespace.to_string(), NAMESPACE).await?;
+                }
+                if examples {
+                    kinds.insert(object["kind"].as_str().unwrap_or_default().to_owned());
+                }
+            }
+            apply_yaml(&client, &text, NAMESPACE)
+                .await
+                .with_context(|| path.display().to_string())?;
+        }
+    }
+    let all: BTreeSet<_> = crds::all()
+        .into_iter()
+        .map(|kind| kind.spec.names.kind)
+        .collect();
+    ensure!(kinds == all, "examples of {kinds:?}, kinds {all:?}");
+    Ok(())
+}
+
+/// The pods of both programs pass the Pod Security Standard Restricted of a real API server.
+async fn runs_restricted(testbed: &Testbed) -> Result<()> {
+    let client = testbed.client(HUB).await?;
+    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    let namespace = json!({"metadata": {"name": "restricted", "labels": labels}});
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    namespaces
+        .create(&PostParams::default(), &serde_json::from_value(namespace)?)
+        .await?;
+    let pods: Api<Pod> = Api::namespaced(client, "restricted");
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let objects = rendered(&ALL)?;
+    for name in ["qipan-operator", "qipan-portal"] {
+        let template = &find(&objects, "Deployment", name)?["spec"]["template"];
+        let mut spec = template["spec"].clone();
+        for container in spec["containers"].as_array().context("containers")? {
+            ensure!(
+                container["securityContext"]["readOnlyRootFilesystem"] == true,
+                "{name}"
+            );
+            ensure!(
+                container["readinessProbe"]["httpGet"]["path"] == "/readyz",
+                "{name}"
+            );
+            ensure!(
+                container["livenessProbe"]["httpGet"]["path"] == "/livez",
+                "{name}"
+            );
+        }
+        // Its account is in another namespace.
+        spec["serviceAccountName"] = json!("default");
+        let pod = serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec}))?;
+        // A namespace's default account comes a moment after it.
+        eventually(name, std::time::Duration::from_secs(10), async || {
+            pods.create(&dry, &pod).await
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// `qipan:tenant` is this server's `edit` without what its comment says, and nothing beside.
+async fn tenants_may_what_edit_may(testbed: &Testbed) -> Result<()> {
+    let roles: Api<ClusterRole> = Api::all(testbed.client(HUB).await?);
+    let edit = allowed(&serde_json::to_value(roles.get("edit").await?)?);
+    let tenant = allowed(&serde_json::to_value(roles.get("qipan:tenant").await?)?);
+    ensure!(!edit.is_empty() && !tenant.is_empty());
+    let (more, less) = differences(&tenant, &edit);
+    ensure!(
+        more.is_empty(),
+        "qipan:tenant may what edit may not: {more:?}"
+    );
+    for one in less {
+        let (group, resource, _, verb) = (&one.0, &one.1, &one.2, &one.3);
+        let known = group == "extensions"
+            || group == crds::GROUP
+            || (resource == "networkpolicies"
+                && !["get", "list", "watch"].contains(&verb.as_str()))
+            || (resource == "serviceaccounts" && verb == "impersonate");
+        ensure!(
+            known,
+            "edit may, and qipan:tenant does not say why it may not: {one:?}"
+        );
+    }
+    Ok(())
+}
