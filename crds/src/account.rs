@@ -75,24 +75,34 @@ impl Account {
     /// What is neither granted, promised nor held; may be negative where an account was lowered below its grants.
     #[must_use]
     pub fn free(&self, name: &str) -> Quantity {
-        self.total.of(name).minus(self.charged(name)).minus(self.held.of(name))
+        self.total
+            .of(name)
+            .minus(self.charged(name))
+            .minus(self.held.of(name))
     }
 
     /// What is granted or promised.
     #[must_use]
     pub fn charged(&self, name: &str) -> Quantity {
-        self.pending.iter().fold(self.granted.of(name), |sum, r| sum.plus(r.amount.of(name)))
+        self.pending
+            .iter()
+            .fold(self.granted.of(name), |sum, r| sum.plus(r.amount.of(name)))
     }
 
     /// The reservation that a grant of this generation may take up.
     #[must_use]
     pub fn reservation(&self, uid: &str, generation: i64) -> Option<&Reservation> {
-        self.pending.iter().find(|r| r.uid == uid && r.generation == generation)
+        self.pending
+            .iter()
+            .find(|r| r.uid == uid && r.generation == generation)
     }
 
     /// The first resource of an increase that is not free, with what is free of it (never below zero).
     #[must_use]
-    pub fn short_of<'a>(&self, increase: &'a ResourceList) -> Option<(&'a str, Quantity, Quantity)> {
+    pub fn short_of<'a>(
+        &self,
+        increase: &'a ResourceList,
+    ) -> Option<(&'a str, Quantity, Quantity)> {
         increase
             .iter()
             .find(|(name, amount)| *amount > self.free(name).max(Quantity::ZERO))
@@ -106,17 +116,31 @@ impl Account {
     #[must_use]
     pub fn next(&self, total: ResourceList, held: ResourceList, claims: &[Claim]) -> Self {
         let granted = claims.iter().map(|c| &c.admitted).sum();
-        let mut next = Self { total, granted, pending: Vec::new(), held };
+        let mut next = Self {
+            total,
+            granted,
+            pending: Vec::new(),
+            held,
+        };
         for old in &self.pending {
-            let claim = claims.iter().find(|c| c.uid == old.uid && c.generation == old.generation);
+            let claim = claims
+                .iter()
+                .find(|c| c.uid == old.uid && c.generation == old.generation);
             let left = claim.map(Claim::increase).unwrap_or_default();
             if !left.is_empty() {
-                next.pending.push(Reservation { amount: left, ..old.clone() });
+                next.pending.push(Reservation {
+                    amount: left,
+                    ..old.clone()
+                });
             }
         }
         let mut waiting: Vec<_> = claims
             .iter()
-            .filter(|c| c.may_grow && !c.increase().is_empty() && !next.pending.iter().any(|r| r.uid == c.uid))
+            .filter(|c| {
+                c.may_grow
+                    && !c.increase().is_empty()
+                    && !next.pending.iter().any(|r| r.uid == c.uid)
+            })
             .collect();
         waiting.sort_by(|a, b| (a.created, &a.grant).cmp(&(b.created, &b.grant)));
         for claim in waiting {
@@ -158,15 +182,23 @@ mod tests {
 
     #[test]
     fn of_two_claims_for_the_last_unit_the_older_is_promised() {
-        let account = Account::default().next(cpu(10), ResourceList::default(), &[claim("late", 2, 6, 0), claim("early", 1, 6, 0)]);
+        let account = Account::default().next(
+            cpu(10),
+            ResourceList::default(),
+            &[claim("late", 2, 6, 0), claim("early", 1, 6, 0)],
+        );
         assert_eq!(account.pending.len(), 1);
         assert_eq!(account.pending[0].uid, "early");
-        assert_eq!(account.short_of(&cpu(6)), Some(("requests.cpu", Quantity::units(6), Quantity::units(4))));
+        assert_eq!(
+            account.short_of(&cpu(6)),
+            Some(("requests.cpu", Quantity::units(6), Quantity::units(4)))
+        );
     }
 
     #[test]
     fn a_promise_settles_when_it_is_taken_up_and_counts_until_then() {
-        let first = Account::default().next(cpu(10), ResourceList::default(), &[claim("a", 1, 6, 0)]);
+        let first =
+            Account::default().next(cpu(10), ResourceList::default(), &[claim("a", 1, 6, 0)]);
         assert_eq!(first.free("requests.cpu"), Quantity::units(4));
         let second = first.next(cpu(10), ResourceList::default(), &[claim("a", 1, 6, 6)]);
         assert!(second.pending.is_empty());
@@ -175,8 +207,13 @@ mod tests {
 
     #[test]
     fn a_promise_to_an_older_generation_is_withdrawn() {
-        let first = Account::default().next(cpu(10), ResourceList::default(), &[claim("a", 1, 6, 0)]);
-        let newer = Claim { generation: 2, may_grow: false, ..claim("a", 1, 6, 0) };
+        let first =
+            Account::default().next(cpu(10), ResourceList::default(), &[claim("a", 1, 6, 0)]);
+        let newer = Claim {
+            generation: 2,
+            may_grow: false,
+            ..claim("a", 1, 6, 0)
+        };
         let second = first.next(cpu(10), ResourceList::default(), &[newer]);
         assert!(second.reservation("a", 1).is_none());
         assert!(second.pending.is_empty());
@@ -184,7 +221,11 @@ mod tests {
 
     #[test]
     fn lowering_the_total_below_the_grants_displaces_nobody_and_admits_nobody() {
-        let account = Account::default().next(cpu(5), ResourceList::default(), &[claim("a", 1, 6, 6), claim("b", 2, 1, 0)]);
+        let account = Account::default().next(
+            cpu(5),
+            ResourceList::default(),
+            &[claim("a", 1, 6, 6), claim("b", 2, 1, 0)],
+        );
         assert_eq!(account.granted, cpu(6));
         assert!(account.pending.is_empty());
     }

@@ -28,6 +28,7 @@ use crate::words::{Attestation, Day, DisplayName, Zone};
     validation = Rule::new("self.spec.provision != 'ProvincialNode' || self.spec.tier == 'City'").message("spec.provision: ProvincialNode is a node of the provincial platform in a city: tier is City"),
     validation = Rule::new("self.spec.provision != 'ProvincialNode' || has(self.spec.docksTo)").message("spec.docksTo: a node names the provincial platform that it docks to"),
     validation = Rule::new("self.spec.pools.all(p, !has(p.cluster) || has(self.spec.clusters) && self.spec.clusters.exists(c, c.name == p.cluster && c.zone == p.zone))").message("spec.pools[].cluster: names a cluster of spec.clusters in the pool's own zone"),
+    validation = Rule::new("!has(self.spec.clusters) || self.spec.clusters.all(c, !has(c.connection) || has(c.connection.kubeconfigSecret) != (has(c.connection.hub) && c.connection.hub))").message("spec.clusters[].connection: say kubeconfigSecret, or hub: true, and not both"),
     printcolumn = r#"{"name":"Name","type":"string","jsonPath":".spec.displayName.zh"}"#,
     printcolumn = r#"{"name":"Tier","type":"string","jsonPath":".spec.tier"}"#,
     printcolumn = r#"{"name":"Provision","type":"string","jsonPath":".spec.provision","priority":1}"#,
@@ -45,7 +46,7 @@ pub struct CloudPlatformSpec {
     pub display_name: DisplayName,
     /// Provincial (the 1), Industry (one of the N) or City (one of the M).
     pub tier: Tier,
-    /// How it came to be: SelfBuilt, ProvincialNode (a node of the provincial platform) or Legacy (an older cloud).
+    /// How it came to be: `SelfBuilt`, `ProvincialNode` (a node of the provincial platform) or Legacy (an older cloud).
     pub provision: Provision,
     /// The platform that this one docks to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,7 +94,9 @@ pub struct CloudPlatformSpec {
 }
 
 /// Which of 1, N, M.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Tier {
     /// The 1.
     Provincial,
@@ -187,7 +190,10 @@ pub struct Approval {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSpec {
     /// Name, unique in the platform.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// The one zone that the cluster is in.
     pub zone: Zone,
@@ -209,9 +215,7 @@ pub struct ClusterSpec {
 }
 
 /// How the hub reaches a cluster: exactly one of the two.
-#[expect(unreachable_pub, reason = "the derive repeats the struct in a private scope")]
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, kube::KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.kubeconfigSecret) != (has(self.hub) && self.hub)").message("connection: say kubeconfigSecret, or hub: true, and not both"))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
     /// Secret in qipan-system with key `kubeconfig`, labelled qipan.dev/kubeconfig=true. Replacing its content reconnects.
@@ -228,7 +232,10 @@ pub struct Connection {
 #[serde(rename_all = "camelCase")]
 pub struct PoolSpec {
     /// Name, unique in the platform.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// The zone.
     pub zone: Zone,
@@ -275,7 +282,9 @@ pub enum CenterRole {
 }
 
 /// One of the seven things that make a platform docked (003 §3.2.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Check {
     /// 目录: its resources are read.
     Inventory,
@@ -373,7 +382,9 @@ pub enum PlatformMode {
 }
 
 /// Whether a cluster answers as itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum ClusterState {
     /// Not looked at yet.
     #[default]

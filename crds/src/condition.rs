@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::reason::Reason;
 
 /// What a condition is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum ConditionType {
     /// Qipan has done its part for this generation.
     Ready,
@@ -80,7 +82,11 @@ impl Verdict {
     /// A verdict without figures.
     #[must_use]
     pub fn new(status: ConditionStatus, reason: Reason) -> Self {
-        Self { status, reason, params: BTreeMap::new() }
+        Self {
+            status,
+            reason,
+            params: BTreeMap::new(),
+        }
     }
 
     /// `True` for a reason.
@@ -103,7 +109,7 @@ impl Verdict {
 
     /// This verdict with a figure of its message.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.params.insert(name.to_owned(), value.to_string());
         self
     }
@@ -130,13 +136,23 @@ impl Conditions {
     /// Whether the condition of a type is `True`.
     #[must_use]
     pub fn is_true(&self, type_: ConditionType) -> bool {
-        self.get(type_).is_some_and(|c| c.status == ConditionStatus::True)
+        self.get(type_)
+            .is_some_and(|c| c.status == ConditionStatus::True)
     }
 
     /// Sets a condition. `lastTransitionTime` moves only when the status does, so that an unchanged world is an unchanged
     /// object.
-    pub fn set(&mut self, type_: ConditionType, verdict: &Verdict, generation: Option<i64>, now: Timestamp) {
-        let since = self.get(type_).filter(|c| c.status == verdict.status).map(|c| c.last_transition_time);
+    pub fn set(
+        &mut self,
+        type_: ConditionType,
+        verdict: &Verdict,
+        generation: Option<i64>,
+        now: Timestamp,
+    ) {
+        let since = self
+            .get(type_)
+            .filter(|c| c.status == verdict.status)
+            .map(|c| c.last_transition_time);
         let condition = Condition {
             type_,
             status: verdict.status,
@@ -147,12 +163,11 @@ impl Conditions {
             observed_generation: generation,
             params: verdict.params.clone(),
         };
-        match self.0.iter_mut().find(|c| c.type_ == type_) {
-            Some(slot) => *slot = condition,
-            None => {
-                self.0.push(condition);
-                self.0.sort_by_key(|c| c.type_);
-            }
+        if let Some(slot) = self.0.iter_mut().find(|c| c.type_ == type_) {
+            *slot = condition;
+        } else {
+            self.0.push(condition);
+            self.0.sort_by_key(|c| c.type_);
         }
     }
 
@@ -192,12 +207,30 @@ mod tests {
 
     #[test]
     fn the_time_moves_only_with_the_status() {
-        let (early, late) = (Timestamp::from_second(10).unwrap(), Timestamp::from_second(20).unwrap());
+        let (early, late) = (
+            Timestamp::from_second(10).unwrap(),
+            Timestamp::from_second(20).unwrap(),
+        );
         let mut conditions = Conditions::default();
-        conditions.set(ConditionType::Ready, &Verdict::no(Reason::Progressing), Some(1), early);
-        conditions.set(ConditionType::Ready, &Verdict::no(Reason::Malformed), Some(1), late);
+        conditions.set(
+            ConditionType::Ready,
+            &Verdict::no(Reason::Progressing),
+            Some(1),
+            early,
+        );
+        conditions.set(
+            ConditionType::Ready,
+            &Verdict::no(Reason::Malformed),
+            Some(1),
+            late,
+        );
         assert_eq!(conditions.0[0].last_transition_time, early);
-        conditions.set(ConditionType::Ready, &Verdict::yes(Reason::Ready), Some(1), late);
+        conditions.set(
+            ConditionType::Ready,
+            &Verdict::yes(Reason::Ready),
+            Some(1),
+            late,
+        );
         assert_eq!(conditions.0[0].last_transition_time, late);
     }
 }

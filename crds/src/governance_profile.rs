@@ -70,7 +70,10 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { granted_percent: 90, expiry_days: 30 }
+        Self {
+            granted_percent: 90,
+            expiry_days: 30,
+        }
     }
 }
 
@@ -89,7 +92,10 @@ pub struct QuotaTimes {
 
 impl Default for QuotaTimes {
     fn default() -> Self {
-        Self { settle_seconds: 60, over_grant_grace_days: 30 }
+        Self {
+            settle_seconds: 60,
+            over_grant_grace_days: 30,
+        }
     }
 }
 

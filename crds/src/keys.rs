@@ -66,7 +66,9 @@ pub fn tenant_namespace(tenant: &str) -> String {
 /// The tenant of a hub namespace; `None` where the namespace is nobody's.
 #[must_use]
 pub fn tenant_of_namespace(namespace: &str) -> Option<&str> {
-    namespace.strip_prefix("qp-").filter(|tenant| !tenant.is_empty())
+    namespace
+        .strip_prefix("qp-")
+        .filter(|tenant| !tenant.is_empty())
 }
 
 /// The leaf namespace of a tenant under one of its names.

@@ -24,7 +24,9 @@ pub struct Quantity(i128);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuantityError {
     /// Not a number with an optional suffix.
-    #[error("{0:?} is not a quantity: write a number with an optional suffix such as 500m, 4, 16Gi or 2T")]
+    #[error(
+        "{0:?} is not a quantity: write a number with an optional suffix such as 500m, 4, 16Gi or 2T"
+    )]
     Syntax(String),
     /// Below zero.
     #[error("{0:?} is negative: a quantity is 0 or more")]
@@ -83,7 +85,8 @@ impl Quantity {
     /// This amount as a share of another, in percent rounded down; `None` where there is nothing to share.
     #[must_use]
     pub fn percent_of(self, whole: Self) -> Option<i64> {
-        (whole.0 > 0).then(|| i64::try_from(self.0.saturating_mul(100) / whole.0).unwrap_or(i64::MAX))
+        (whole.0 > 0)
+            .then(|| i64::try_from(self.0.saturating_mul(100) / whole.0).unwrap_or(i64::MAX))
     }
 }
 
@@ -128,7 +131,9 @@ impl FromStr for Quantity {
             Some(b'+') => (false, &text[1..]),
             _ => (false, text),
         };
-        let split = body.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(body.len());
+        let split = body
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(body.len());
         let (number, unit) = body.split_at(split);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
@@ -145,7 +150,10 @@ impl FromStr for Quantity {
         }
         // Divide the powers of ten out before multiplying, so that 19 digits with a suffix stay inside i128.
         let mut value: i128 = digits.parse().map_err(|_| large())?;
-        let scale = u32::try_from(fraction.len()).ok().and_then(|n| 10_i128.checked_pow(n)).ok_or_else(large)?;
+        let scale = u32::try_from(fraction.len())
+            .ok()
+            .and_then(|n| 10_i128.checked_pow(n))
+            .ok_or_else(large)?;
         value = value.checked_mul(numerator).ok_or_else(large)?;
         let divisor = scale.checked_mul(denominator).ok_or_else(large)?;
         let (units, rest) = (value / divisor, value % divisor);
@@ -156,7 +164,11 @@ impl FromStr for Quantity {
         let nanos = rest.checked_mul(NANO).ok_or_else(large)?;
         let nanos = nanos / divisor + i128::from(nanos % divisor != 0);
         let total = units * NANO + nanos;
-        if total > MAX { Err(large()) } else { Ok(Self(total)) }
+        if total > MAX {
+            Err(large())
+        } else {
+            Ok(Self(total))
+        }
     }
 }
 
@@ -242,14 +254,24 @@ impl FromStr for Ratio {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("{text:?} is not a ratio: write a decimal from 0.001 to 100 with at most three places, such as \"1.5\"");
+        let wrong = || {
+            format!(
+                "{text:?} is not a ratio: write a decimal from 0.001 to 100 with at most three places, such as \"1.5\""
+            )
+        };
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
         if whole.is_empty() || fraction.len() > 3 || !digits(whole) || !digits(fraction) {
             return Err(wrong());
         }
-        let value: i64 = format!("{whole}{fraction:0<3}").parse().map_err(|_| wrong())?;
-        if (1..=100_000).contains(&value) { Ok(Self(value)) } else { Err(wrong()) }
+        let value: i64 = format!("{whole}{fraction:0<3}")
+            .parse()
+            .map_err(|_| wrong())?;
+        if (1..=100_000).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(wrong())
+        }
     }
 }
 
@@ -268,7 +290,9 @@ impl Serialize for Ratio {
 
 impl<'de> Deserialize<'de> for Ratio {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -315,7 +339,11 @@ impl ResourceList {
 
     fn join(&self, other: &Self, f: impl Fn(Quantity, Quantity) -> Quantity) -> Self {
         let names = self.0.keys().chain(other.0.keys());
-        Self(names.map(|k| (k.clone(), f(self.of(k), other.of(k)))).collect())
+        Self(
+            names
+                .map(|k| (k.clone(), f(self.of(k), other.of(k))))
+                .collect(),
+        )
     }
 
     /// Sum by name.
@@ -408,7 +436,15 @@ mod tests {
 
     #[test]
     fn the_same_amount_in_mixed_units_is_one_amount() {
-        for (a, b) in [("1", "1000m"), ("1Gi", "1073741824"), ("16079G", "16079e9"), ("0.5", "500m"), (".5", "500m"), ("1E", "1000P"), ("1e3", "1k")] {
+        for (a, b) in [
+            ("1", "1000m"),
+            ("1Gi", "1073741824"),
+            ("16079G", "16079e9"),
+            ("0.5", "500m"),
+            (".5", "500m"),
+            ("1E", "1000P"),
+            ("1e3", "1k"),
+        ] {
             assert_eq!(q(a), q(b), "{a} {b}");
         }
     }
@@ -420,11 +456,23 @@ mod tests {
 
     #[test]
     fn absurd_negative_and_malformed_are_told_apart() {
-        assert!(matches!("1e30".parse::<Quantity>(), Err(QuantityError::TooLarge(_))));
-        assert!(matches!("8Ei".parse::<Quantity>(), Err(QuantityError::TooLarge(_))));
-        assert!(matches!("-1".parse::<Quantity>(), Err(QuantityError::Negative(_))));
+        assert!(matches!(
+            "1e30".parse::<Quantity>(),
+            Err(QuantityError::TooLarge(_))
+        ));
+        assert!(matches!(
+            "8Ei".parse::<Quantity>(),
+            Err(QuantityError::TooLarge(_))
+        ));
+        assert!(matches!(
+            "-1".parse::<Quantity>(),
+            Err(QuantityError::Negative(_))
+        ));
         for text in ["", "x", "1.2.3", "1 Gi", "Gi", "1gi", "1e", "０", "."] {
-            assert!(matches!(text.parse::<Quantity>(), Err(QuantityError::Syntax(_))), "{text}");
+            assert!(
+                matches!(text.parse::<Quantity>(), Err(QuantityError::Syntax(_))),
+                "{text}"
+            );
         }
     }
 

@@ -150,9 +150,12 @@ type Catalogue = BTreeMap<String, String>;
 fn catalogue(language: &str) -> &'static Catalogue {
     static CATALOGUES: OnceLock<[Catalogue; 2]> = OnceLock::new();
     let [en, zh] = CATALOGUES.get_or_init(|| {
-        [include_str!("../messages/reasons.en.yaml"), include_str!("../messages/reasons.zh.yaml")]
-            // The files are compiled in and parsed by a test: an unreadable one never leaves the workshop.
-            .map(|text| serde_yaml::from_str(text).unwrap_or_default())
+        [
+            include_str!("../messages/reasons.en.yaml"),
+            include_str!("../messages/reasons.zh.yaml"),
+        ]
+        // The files are compiled in and parsed by a test: an unreadable one never leaves the workshop.
+        .map(|text| serde_yaml::from_str(text).unwrap_or_default())
     });
     if language.starts_with("zh") { zh } else { en }
 }
@@ -161,7 +164,9 @@ impl Reason {
     /// The reason's sentence in `en` or `zh`, its `{figures}` filled in.
     #[must_use]
     pub fn render(self, language: &str, params: &BTreeMap<String, String>) -> String {
-        let template = catalogue(language).get(self.as_str()).map_or(self.as_str(), String::as_str);
+        let template = catalogue(language)
+            .get(self.as_str())
+            .map_or(self.as_str(), String::as_str);
         let mut sentence = String::with_capacity(template.len());
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
@@ -188,7 +193,11 @@ impl FromStr for Reason {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.iter().copied().find(|r| r.as_str() == text).ok_or_else(|| format!("no reason {text:?}"))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|r| r.as_str() == text)
+            .ok_or_else(|| format!("no reason {text:?}"))
     }
 }
 
@@ -198,24 +207,45 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn figures(template: &str) -> BTreeSet<&str> {
-        template.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name).collect()
+        template
+            .split('{')
+            .skip(1)
+            .filter_map(|part| part.split_once('}'))
+            .map(|(name, _)| name)
+            .collect()
     }
 
     #[test]
     fn every_reason_is_worded_in_both_languages_with_the_same_figures() {
         let names: BTreeSet<_> = Reason::ALL.iter().map(|r| r.as_str().to_owned()).collect();
         for language in ["en", "zh"] {
-            assert_eq!(catalogue(language).keys().cloned().collect::<BTreeSet<_>>(), names, "{language}");
+            assert_eq!(
+                catalogue(language).keys().cloned().collect::<BTreeSet<_>>(),
+                names,
+                "{language}"
+            );
         }
         for name in &names {
-            assert_eq!(figures(&catalogue("en")[name]), figures(&catalogue("zh")[name]), "{name}");
+            assert_eq!(
+                figures(&catalogue("en")[name]),
+                figures(&catalogue("zh")[name]),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn figures_are_filled_in_and_missing_ones_show() {
         let params = BTreeMap::from([("tenant".to_owned(), "shuiwu".to_owned())]);
-        assert!(Reason::UnknownTenant.render("en", &params).contains("shuiwu"));
-        assert!(Reason::UnknownTenant.render("zh", &BTreeMap::new()).contains('?'));
+        assert!(
+            Reason::UnknownTenant
+                .render("en", &params)
+                .contains("shuiwu")
+        );
+        assert!(
+            Reason::UnknownTenant
+                .render("zh", &BTreeMap::new())
+                .contains('?')
+        );
     }
 }

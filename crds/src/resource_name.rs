@@ -5,8 +5,11 @@
 //! under `requests.`). A name outside of this list is stored by Kubernetes and enforced by nobody.
 
 /// Names counted for every namespace even where a pool does not offer them, so that they are 0 and not unlimited.
-pub const ALWAYS_NAMED: [&str; 3] =
-    ["count/resourceclaims.resource.k8s.io", "services.loadbalancers", "services.nodeports"];
+pub const ALWAYS_NAMED: [&str; 3] = [
+    "count/resourceclaims.resource.k8s.io",
+    "services.loadbalancers",
+    "services.nodeports",
+];
 
 const PLAIN: [&str; 12] = [
     "requests.cpu",
@@ -38,37 +41,74 @@ pub struct NotEnforced {
 /// # Errors
 /// [`NotEnforced`] for a name that the API server's quota admission never counts, such as `nvidia.com/gpu`.
 pub fn canonical(name: &str) -> Result<String, NotEnforced> {
-    let refuse = |way_out: String| Err(NotEnforced { name: name.to_owned(), way_out });
+    let refuse = |way_out: String| {
+        Err(NotEnforced {
+            name: name.to_owned(),
+            way_out,
+        })
+    };
     match name {
-        "cpu" | "memory" | "storage" | "ephemeral-storage" => return Ok(format!("requests.{name}")),
-        "configmaps" | "secrets" | "replicationcontrollers" | "resourcequotas" => return Ok(format!("count/{name}")),
+        "cpu" | "memory" | "storage" | "ephemeral-storage" => {
+            return Ok(format!("requests.{name}"));
+        }
+        "configmaps" | "secrets" | "replicationcontrollers" | "resourcequotas" => {
+            return Ok(format!("count/{name}"));
+        }
         _ if PLAIN.contains(&name) => return Ok(name.to_owned()),
         _ => {}
     }
     if let Some(counted) = name.strip_prefix("count/") {
-        return if is_dns(counted) { Ok(name.to_owned()) } else { refuse("write count/<plural>.<group>".into()) };
+        return if is_dns(counted) {
+            Ok(name.to_owned())
+        } else {
+            refuse("write count/<plural>.<group>".into())
+        };
     }
     if let Some(extended) = name.strip_prefix("requests.") {
-        let good = extended.split_once('/').is_some_and(|(domain, resource)| is_dns(domain) && is_word(resource))
+        let good = extended
+            .split_once('/')
+            .is_some_and(|(domain, resource)| is_dns(domain) && is_word(resource))
             || (extended.starts_with("hugepages-") && is_word(extended));
-        return if good { Ok(name.to_owned()) } else { refuse("write requests.<domain>/<resource>".into()) };
+        return if good {
+            Ok(name.to_owned())
+        } else {
+            refuse("write requests.<domain>/<resource>".into())
+        };
     }
     if let Some((class, what)) = name.split_once(".storageclass.storage.k8s.io/") {
         let good = is_dns(class) && matches!(what, "requests.storage" | "persistentvolumeclaims");
-        return if good { Ok(name.to_owned()) } else { refuse("write <class>.storageclass.storage.k8s.io/requests.storage".into()) };
+        return if good {
+            Ok(name.to_owned())
+        } else {
+            refuse("write <class>.storageclass.storage.k8s.io/requests.storage".into())
+        };
     }
     if let Some((class, what)) = name.split_once(".deviceclass.resource.k8s.io/") {
         let good = is_dns(class) && what == "devices";
-        return if good { Ok(name.to_owned()) } else { refuse("write <class>.deviceclass.resource.k8s.io/devices".into()) };
+        return if good {
+            Ok(name.to_owned())
+        } else {
+            refuse("write <class>.deviceclass.resource.k8s.io/devices".into())
+        };
     }
-    if name.split_once('/').is_some_and(|(domain, resource)| is_dns(domain) && is_word(resource)) {
+    if name
+        .split_once('/')
+        .is_some_and(|(domain, resource)| is_dns(domain) && is_word(resource))
+    {
         return refuse(format!("write requests.{name}"));
     }
-    refuse(format!("write one of {}, requests.<domain>/<resource> or count/<plural>.<group>", PLAIN.join(", ")))
+    refuse(format!(
+        "write one of {}, requests.<domain>/<resource> or count/<plural>.<group>",
+        PLAIN.join(", ")
+    ))
 }
 
 fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 63 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    !text.is_empty()
+        && text.len() <= 63
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 fn is_dns(text: &str) -> bool {
@@ -88,13 +128,28 @@ mod tests {
 
     #[test]
     fn an_extended_resource_is_enforced_only_under_requests() {
-        assert_eq!(canonical("requests.nvidia.com/gpu").unwrap(), "requests.nvidia.com/gpu");
-        assert_eq!(canonical("nvidia.com/gpu").unwrap_err().way_out, "write requests.nvidia.com/gpu");
+        assert_eq!(
+            canonical("requests.nvidia.com/gpu").unwrap(),
+            "requests.nvidia.com/gpu"
+        );
+        assert_eq!(
+            canonical("nvidia.com/gpu").unwrap_err().way_out,
+            "write requests.nvidia.com/gpu"
+        );
     }
 
     #[test]
     fn what_nobody_counts_is_refused() {
-        for name in ["", "gpu", "limits.nvidia.com/gpu", "requests.", "requests.gpu", "count/", "vcpu", "Pods"] {
+        for name in [
+            "",
+            "gpu",
+            "limits.nvidia.com/gpu",
+            "requests.",
+            "requests.gpu",
+            "count/",
+            "vcpu",
+            "Pods",
+        ] {
             assert!(canonical(name).is_err(), "{name}");
         }
     }

@@ -92,14 +92,20 @@ pub enum Mode {
 #[serde(rename_all = "camelCase")]
 pub struct LeafSpec {
     /// Name; the namespace on the platform is <tenant>-<name>.
-    #[schemars(length(min = 1, max = 60), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 60),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// The namespace's share of spec.hard. What is not named is 0.
     #[serde(default)]
     pub hard: ResourceList,
     /// The `InformationSystem` that the namespace is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$")
+    )]
     pub system: Option<String>,
     /// MLPS level (GB/T 22239, 1 to 4) that the namespace is run at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -211,7 +217,7 @@ pub struct TenantQuotaStatus {
     /// What is charged in the namespaces together. Absent while it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<ResourceList>,
-    /// Ready, Admitted, InForce, OverGrant, Reachable.
+    /// Ready, Admitted, `InForce`, `OverGrant`, Reachable.
     #[serde(default)]
     pub conditions: Conditions,
 }

@@ -28,7 +28,9 @@ impl DisplayName {
 }
 
 /// A cloud zone. Internet and extranet are physically isolated (Zhanjiang 2020 plan §3.2.1); a cluster is in exactly one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Zone {
     /// 互联网区.
     Internet,
@@ -70,7 +72,9 @@ pub enum DeletionPolicy {
 }
 
 /// A user or a group, named as the API server of the cluster sees it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Subject {
     /// User or Group.
     pub kind: SubjectKind,
@@ -80,7 +84,9 @@ pub struct Subject {
 }
 
 /// What a subject is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum SubjectKind {
     /// One person or robot.
     User,
@@ -107,7 +113,9 @@ impl Serialize for Day {
 impl<'de> Deserialize<'de> for Day {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(|_| de::Error::custom(format!("{text:?} is not a date: write it as 2026-11-30")))
+        text.parse().map(Self).map_err(|_| {
+            de::Error::custom(format!("{text:?} is not a date: write it as 2026-11-30"))
+        })
     }
 }
 

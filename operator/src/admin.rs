@@ -24,10 +24,22 @@ pub fn router(ready: Ready) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(|| async { ([("content-type", "text/plain; version=0.0.4")], crate::runtime::metrics::text()) }))
+        .route(
+            "/metrics",
+            get(|| async {
+                (
+                    [("content-type", "text/plain; version=0.0.4")],
+                    crate::runtime::metrics::text(),
+                )
+            }),
+        )
         .with_state(ready)
 }
 
 async fn readyz(State(ready): State<Ready>) -> impl IntoResponse {
-    if ready.0.load(Ordering::Relaxed) { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "starting") }
+    if ready.0.load(Ordering::Relaxed) {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting")
+    }
 }

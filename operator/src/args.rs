@@ -51,8 +51,12 @@ pub struct Run {
     /// Name of this replica in the Lease; the pod's name.
     #[arg(long, env = "QIPAN_IDENTITY")]
     pub identity: Option<String>,
-    /// Log filter, as in RUST_LOG.
-    #[arg(long, env = "QIPAN_LOG", default_value = "info,kube_client=warn,tower=warn")]
+    /// Log filter, as in `RUST_LOG`.
+    #[arg(
+        long,
+        env = "QIPAN_LOG",
+        default_value = "info,kube_client=warn,tower=warn"
+    )]
     pub log: String,
     /// Log as text for people or as JSON for machines.
     #[arg(long, env = "QIPAN_LOG_FORMAT", value_enum, default_value = "json")]

@@ -18,7 +18,9 @@ use crate::runtime::Child;
 
 /// Labels of a child that Qipan keeps; others are left to whoever set them.
 fn kept(label: &str) -> bool {
-    label.starts_with("qipan.dev/") || label.starts_with("pod-security.kubernetes.io/") || label == keys::MANAGED_BY
+    label.starts_with("qipan.dev/")
+        || label.starts_with("pod-security.kubernetes.io/")
+        || label == keys::MANAGED_BY
 }
 
 /// A digest of what Qipan keeps of a child, equal for what is wanted and for what the API server stores of it. What others
@@ -28,8 +30,15 @@ pub fn digest(child: &Child) -> u64 {
     let content = match child {
         Child::Namespace(_) => json!(null),
         Child::ResourceQuota(o) => {
-            let hard = o.spec.as_ref().and_then(|s| s.hard.clone()).unwrap_or_default();
-            let hard: Vec<_> = hard.iter().map(|(k, v)| (k.clone(), v.0.parse::<crds::Quantity>().ok())).collect();
+            let hard = o
+                .spec
+                .as_ref()
+                .and_then(|s| s.hard.clone())
+                .unwrap_or_default();
+            let hard: Vec<_> = hard
+                .iter()
+                .map(|(k, v)| (k.clone(), v.0.parse::<crds::Quantity>().ok()))
+                .collect();
             json!({
                 "hard": hard,
                 "scopes": o.spec.as_ref().and_then(|s| s.scopes.clone()),
@@ -43,7 +52,13 @@ pub fn digest(child: &Child) -> u64 {
     };
     let mut hasher = DefaultHasher::new();
     content.to_string().hash(&mut hasher);
-    for (label, value) in child.meta().labels.iter().flatten().filter(|(label, _)| kept(label)) {
+    for (label, value) in child
+        .meta()
+        .labels
+        .iter()
+        .flatten()
+        .filter(|(label, _)| kept(label))
+    {
         (label, value).hash(&mut hasher);
     }
     hasher.finish()
@@ -60,7 +75,10 @@ pub fn epoch_of(meta: &ObjectMeta) -> i64 {
 #[must_use]
 pub fn owner_in_labels(meta: &ObjectMeta) -> String {
     let label = |key| meta.labels.as_ref().and_then(|l| l.get(key));
-    label(keys::GRANT_UID).cloned().or_else(|| label(keys::TENANT).map(|t| format!("tenant/{t}"))).unwrap_or_default()
+    label(keys::GRANT_UID)
+        .cloned()
+        .or_else(|| label(keys::TENANT).map(|t| format!("tenant/{t}")))
+        .unwrap_or_default()
 }
 
 /// The owner that an object's children name.

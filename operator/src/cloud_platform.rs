@@ -13,7 +13,7 @@ mod pools;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crds::cloud_platform::{ClusterState, CloudPlatformStatus, PlatformMode};
+use crds::cloud_platform::{CloudPlatformStatus, ClusterState, PlatformMode};
 use crds::governance_profile::GovernanceProfileSpec;
 use crds::words::Day;
 use crds::{CloudPlatform, Conditions, ResourceList};
@@ -78,19 +78,43 @@ impl Reconciler for CloudPlatforms {
             today,
             members: cx.members.of_platform(name),
             grants: grants(cx, platform, name, today),
-            sites: good(&cx.hub.sites).filter_map(|s| s.0.as_ref().ok()?.metadata.name.clone()).collect(),
+            sites: good(&cx.hub.sites)
+                .filter_map(|s| s.0.as_ref().ok()?.metadata.name.clone())
+                .collect(),
         }
     }
 
     fn plan(platform: &CloudPlatform, world: &World, now: Timestamp) -> Plan<CloudPlatformStatus> {
         let mut status = platform.status.clone().unwrap_or_default();
-        let live = platform.spec.clusters.iter().any(|c| c.connection.is_some());
-        status.mode = Some(if live { PlatformMode::Live } else { PlatformMode::Declared });
+        let live = platform
+            .spec
+            .clusters
+            .iter()
+            .any(|c| c.connection.is_some());
+        status.mode = Some(if live {
+            PlatformMode::Live
+        } else {
+            PlatformMode::Declared
+        });
         status.clusters = docking::clusters(platform, world);
-        let connected = status.clusters.iter().filter(|c| c.state == ClusterState::Connected).count();
-        let configured = platform.spec.clusters.iter().filter(|c| c.connection.is_some()).count();
-        status.connected = Some(if configured == 0 { "-".into() } else { format!("{connected}/{configured}") });
-        status.grants = i64::try_from(world.grants.values().map(Vec::len).sum::<usize>()).unwrap_or(i64::MAX);
+        let connected = status
+            .clusters
+            .iter()
+            .filter(|c| c.state == ClusterState::Connected)
+            .count();
+        let configured = platform
+            .spec
+            .clusters
+            .iter()
+            .filter(|c| c.connection.is_some())
+            .count();
+        status.connected = Some(if configured == 0 {
+            "-".into()
+        } else {
+            format!("{connected}/{configured}")
+        });
+        status.grants =
+            i64::try_from(world.grants.values().map(Vec::len).sum::<usize>()).unwrap_or(i64::MAX);
         status.pools = pools::pools(platform, world);
         judge::checks(platform, world, &mut status, now);
         let deleting = platform.metadata.deletion_timestamp.is_some();
@@ -100,7 +124,7 @@ impl Reconciler for CloudPlatforms {
             // A platform with grants stays until they are moved: its ledger is what keeps them within the pool.
             finalizer: if deleting { status.grants > 0 } else { true },
             // Attestations and approvals end at midnight; nothing else here depends on the clock.
-            requeue: Some(Duration::from_secs(3600)),
+            requeue: Some(Duration::from_hours(1)),
             ..Plan::say(status)
         }
     }
@@ -110,7 +134,12 @@ impl Reconciler for CloudPlatforms {
     }
 }
 
-fn grants(cx: &Context, platform: &CloudPlatform, name: &str, today: Day) -> BTreeMap<String, Vec<Grant>> {
+fn grants(
+    cx: &Context,
+    platform: &CloudPlatform,
+    name: &str,
+    today: Day,
+) -> BTreeMap<String, Vec<Grant>> {
     let mut grants: BTreeMap<String, Vec<Grant>> = BTreeMap::new();
     for quota in good(&cx.hub.quotas) {
         let Ok(quota) = &quota.0 else { continue };
@@ -118,9 +147,13 @@ fn grants(cx: &Context, platform: &CloudPlatform, name: &str, today: Day) -> BTr
             continue;
         }
         let namespace = quota.metadata.namespace.as_deref().unwrap_or_default();
-        let tenant = crds::keys::tenant_of_namespace(namespace).and_then(|t| by_name(&cx.hub.tenants, t));
+        let tenant =
+            crds::keys::tenant_of_namespace(namespace).and_then(|t| by_name(&cx.hub.tenants, t));
         let grant = pools::grant(quota, tenant.as_ref(), platform, today);
-        grants.entry(quota.spec.pool.clone()).or_default().push(grant);
+        grants
+            .entry(quota.spec.pool.clone())
+            .or_default()
+            .push(grant);
     }
     grants
 }

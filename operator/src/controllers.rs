@@ -11,10 +11,10 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use crate::cloud_platform::{CloudPlatforms, docking};
 use crate::governance_profile::GovernanceProfiles;
 use crate::member::Members;
+use crate::runtime::Context;
 use crate::runtime::controller::{run, spawn};
 use crate::runtime::events::Events;
 use crate::runtime::hub::{Guarded, Hub, Queue, Queues};
-use crate::runtime::Context;
 use crate::site::Sites;
 use crate::tenant::Tenants;
 use crate::tenant_quota::TenantQuotas;
@@ -40,7 +40,15 @@ fn queues() -> (Queues, Readers) {
     let (docking, on_docking) = mpsc::unbounded_channel();
     let (lost_or_found, on_lost_or_found) = mpsc::unbounded_channel();
     (
-        Queues { profiles, sites, platforms, tenants, quotas, docking, lost_or_found },
+        Queues {
+            profiles,
+            sites,
+            platforms,
+            tenants,
+            quotas,
+            docking,
+            lost_or_found,
+        },
         Readers {
             profiles: on_profiles,
             sites: on_sites,
@@ -57,19 +65,45 @@ fn queues() -> (Queues, Readers) {
 ///
 /// # Errors
 /// When the hub cannot be listed.
-pub async fn start(client: Client, namespace: &str, identity: &str) -> anyhow::Result<Arc<Context>> {
+pub async fn start(
+    client: Client,
+    namespace: &str,
+    identity: &str,
+) -> anyhow::Result<Arc<Context>> {
     let (queues, readers) = queues();
     let hub = Hub::start(client.clone(), namespace, queues.clone()).await?;
     let members = Members::new(client.clone(), hub.uid.clone(), queues);
     members.open_hub().await;
-    let cx = Arc::new(Context { hub, members, events: Events::start(client, identity) });
+    let cx = Arc::new(Context {
+        hub,
+        members,
+        events: Events::start(client, identity),
+    });
     spawn("docking", dock(Arc::clone(&cx), readers.docking));
-    spawn("lost-or-found", follow(Arc::clone(&cx), readers.lost_or_found));
-    spawn("governanceprofile", run::<GovernanceProfiles>(Arc::clone(&cx), cx.hub.profiles.clone(), readers.profiles));
-    spawn("site", run::<Sites>(Arc::clone(&cx), cx.hub.sites.clone(), readers.sites));
-    spawn("cloudplatform", run::<CloudPlatforms>(Arc::clone(&cx), cx.hub.platforms.clone(), readers.platforms));
-    spawn("tenant", run::<Tenants>(Arc::clone(&cx), cx.hub.tenants.clone(), readers.tenants));
-    spawn("tenantquota", run::<TenantQuotas>(Arc::clone(&cx), cx.hub.quotas.clone(), readers.quotas));
+    spawn(
+        "lost-or-found",
+        follow(Arc::clone(&cx), readers.lost_or_found),
+    );
+    spawn(
+        "governanceprofile",
+        run::<GovernanceProfiles>(Arc::clone(&cx), cx.hub.profiles.clone(), readers.profiles),
+    );
+    spawn(
+        "site",
+        run::<Sites>(Arc::clone(&cx), cx.hub.sites.clone(), readers.sites),
+    );
+    spawn(
+        "cloudplatform",
+        run::<CloudPlatforms>(Arc::clone(&cx), cx.hub.platforms.clone(), readers.platforms),
+    );
+    spawn(
+        "tenant",
+        run::<Tenants>(Arc::clone(&cx), cx.hub.tenants.clone(), readers.tenants),
+    );
+    spawn(
+        "tenantquota",
+        run::<TenantQuotas>(Arc::clone(&cx), cx.hub.quotas.clone(), readers.quotas),
+    );
     Ok(cx)
 }
 
@@ -78,8 +112,8 @@ async fn dock(cx: Arc<Context>, mut changes: UnboundedReceiver<()>) {
     loop {
         cx.members.configure(docking::desired(&cx));
         // Approvals end at midnight without anything else changing.
-        let changed = tokio::time::timeout(Duration::from_secs(600), changes.recv()).await;
-        if matches!(changed, Ok(None)) {
+        let news = tokio::time::timeout(Duration::from_mins(10), changes.recv()).await;
+        if matches!(news, Ok(None)) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -31,7 +31,12 @@ impl Reconciler for GovernanceProfiles {
 
     fn plan(profile: &GovernanceProfile, (): &(), now: Timestamp) -> Plan<GovernanceProfileStatus> {
         let mut status = profile.status.clone().unwrap_or_default();
-        status.conditions.set(ConditionType::Ready, &Verdict::yes(Reason::Ready), profile.metadata.generation, now);
+        status.conditions.set(
+            ConditionType::Ready,
+            &Verdict::yes(Reason::Ready),
+            profile.metadata.generation,
+            now,
+        );
         Plan::say(status)
     }
 

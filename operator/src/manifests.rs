@@ -9,11 +9,19 @@ use crds::{GROUP, keys};
 
 fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
     let owned = |list: &[&str]| Some(list.iter().map(ToString::to_string).collect());
-    PolicyRule { api_groups: Some(vec![group.into()]), resources: owned(resources), verbs: owned(verbs).unwrap_or_default(), ..PolicyRule::default() }
+    PolicyRule {
+        api_groups: Some(vec![group.into()]),
+        resources: owned(resources),
+        verbs: owned(verbs).unwrap_or_default(),
+        ..PolicyRule::default()
+    }
 }
 
 fn named(group: &str, resource: &str, names: &[&str], verbs: &[&str]) -> PolicyRule {
-    PolicyRule { resource_names: Some(names.iter().map(ToString::to_string).collect()), ..rule(group, &[resource], verbs) }
+    PolicyRule {
+        resource_names: Some(names.iter().map(ToString::to_string).collect()),
+        ..rule(group, &[resource], verbs)
+    }
 }
 
 /// What is done to a kind of child, in a member.
@@ -22,7 +30,9 @@ fn child_verbs(kind: ChildKind) -> &'static [&'static str] {
         ChildKind::Namespace => &["get", "list", "watch", "create", "patch", "delete"],
         // A quota is never deleted: it goes with its namespace, or stays at zero.
         ChildKind::ResourceQuota => &["list", "watch", "create", "patch"],
-        ChildKind::LimitRange | ChildKind::NetworkPolicy | ChildKind::RoleBinding => &["list", "watch", "create", "patch", "delete"],
+        ChildKind::LimitRange | ChildKind::NetworkPolicy | ChildKind::RoleBinding => {
+            &["list", "watch", "create", "patch", "delete"]
+        }
     }
 }
 
@@ -37,10 +47,22 @@ pub fn member_rules() -> Vec<PolicyRule> {
         })
         .collect();
     rules.push(rule("", &["nodes"], &["list"]));
-    let admission = ["validatingadmissionpolicies", "validatingadmissionpolicybindings"];
+    let admission = [
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+    ];
     rules.push(rule("admissionregistration.k8s.io", &admission, &["list"]));
-    rules.push(named("rbac.authorization.k8s.io", "clusterroles", &[keys::TENANT_ROLE], &["bind"]));
-    rules.push(rule(GROUP, &["tenantquotas"], &[keys::VERB_MANAGE_CHILDREN]));
+    rules.push(named(
+        "rbac.authorization.k8s.io",
+        "clusterroles",
+        &[keys::TENANT_ROLE],
+        &["bind"],
+    ));
+    rules.push(rule(
+        GROUP,
+        &["tenantquotas"],
+        &[keys::VERB_MANAGE_CHILDREN],
+    ));
     rules
 }
 
@@ -60,8 +82,17 @@ pub fn hub_rules() -> Vec<PolicyRule> {
         rule(GROUP, &with_children, &["patch"]),
         rule(GROUP, &["tenantquotas"], &[keys::VERB_MANAGE_CHILDREN]),
         rule("", &["namespaces"], child_verbs(ChildKind::Namespace)),
-        rule("rbac.authorization.k8s.io", &["rolebindings"], child_verbs(ChildKind::RoleBinding)),
-        named("rbac.authorization.k8s.io", "clusterroles", &[keys::OWNER_ROLE, keys::SUPERIOR_ROLE], &["bind"]),
+        rule(
+            "rbac.authorization.k8s.io",
+            &["rolebindings"],
+            child_verbs(ChildKind::RoleBinding),
+        ),
+        named(
+            "rbac.authorization.k8s.io",
+            "clusterroles",
+            &[keys::OWNER_ROLE, keys::SUPERIOR_ROLE],
+            &["bind"],
+        ),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
     ]
 }
@@ -72,7 +103,12 @@ pub fn system_rules() -> Vec<PolicyRule> {
     vec![
         rule("", &["secrets"], &["list", "watch"]),
         rule("coordination.k8s.io", &["leases"], &["create"]),
-        named("coordination.k8s.io", "leases", &[keys::OPERATOR_LEASE], &["get", "update"]),
+        named(
+            "coordination.k8s.io",
+            "leases",
+            &[keys::OPERATOR_LEASE],
+            &["get", "update"],
+        ),
     ]
 }
 
@@ -103,16 +139,32 @@ pub fn print(which: Manifest) -> String {
         Manifest::HubRoles => vec![
             role("ClusterRole", "qipan:operator", None, &hub_rules()),
             binding("ClusterRoleBinding", "qipan:operator", None),
-            role("Role", "qipan:operator", Some(keys::SYSTEM_NAMESPACE), &system_rules()),
-            binding("RoleBinding", "qipan:operator", Some(keys::SYSTEM_NAMESPACE)),
+            role(
+                "Role",
+                "qipan:operator",
+                Some(keys::SYSTEM_NAMESPACE),
+                &system_rules(),
+            ),
+            binding(
+                "RoleBinding",
+                "qipan:operator",
+                Some(keys::SYSTEM_NAMESPACE),
+            ),
         ],
         Manifest::MemberRoles => vec![
-            role("ClusterRole", "qipan:member-operator", None, &member_rules()),
+            role(
+                "ClusterRole",
+                "qipan:member-operator",
+                None,
+                &member_rules(),
+            ),
             binding("ClusterRoleBinding", "qipan:member-operator", None),
         ],
     };
-    let yaml = documents.iter().filter_map(|d| serde_yaml::to_string(d).ok());
-    yaml.map(|d| format!("---\n{d}")).collect()
+    let yaml = documents
+        .iter()
+        .filter_map(|d| serde_yaml::to_string(d).ok());
+    yaml.fold(String::new(), |all, document| all + "---\n" + &document)
 }
 
 #[cfg(test)]
@@ -125,19 +177,39 @@ mod tests {
         for kind in ChildKind::ALL {
             let (group, plural) = kind.resource();
             let covered = |r: &PolicyRule| {
-                r.api_groups.as_ref().is_some_and(|g| g.contains(&group.to_owned()))
-                    && r.resources.as_ref().is_some_and(|p| p.contains(&plural.to_owned()))
+                r.api_groups
+                    .as_ref()
+                    .is_some_and(|g| g.contains(&group.to_owned()))
+                    && r.resources
+                        .as_ref()
+                        .is_some_and(|p| p.contains(&plural.to_owned()))
                     && r.verbs.contains(&"create".to_owned())
             };
             assert!(rules.iter().any(covered), "{plural}");
         }
         for rule in rules.iter().chain(&hub_rules()).chain(&system_rules()) {
             let text = serde_json::to_string(rule).unwrap();
-            for never in ["exec", "attach", "portforward", "proxy", "\"*\"", "impersonate", "escalate"] {
+            for never in [
+                "exec",
+                "attach",
+                "portforward",
+                "proxy",
+                "\"*\"",
+                "impersonate",
+                "escalate",
+            ] {
                 assert!(!text.contains(never), "{text}");
             }
         }
-        assert!(!serde_json::to_string(&member_rules()).unwrap().contains("secrets"));
-        assert!(!serde_json::to_string(&hub_rules()).unwrap().contains("secrets"));
+        assert!(
+            !serde_json::to_string(&member_rules())
+                .unwrap()
+                .contains("secrets")
+        );
+        assert!(
+            !serde_json::to_string(&hub_rules())
+                .unwrap()
+                .contains("secrets")
+        );
     }
 }

@@ -20,23 +20,37 @@ use crate::runtime::metrics::LEADER;
 /// # Errors
 /// When the hub cannot be reached at the start, the address is taken, or the Lease was lost.
 pub async fn run(args: Run) -> anyhow::Result<()> {
-    let Run { kubeconfig, namespace, listen, identity, log, log_format } = args;
+    let Run {
+        kubeconfig,
+        namespace,
+        listen,
+        identity,
+        log,
+        log_format,
+    } = args;
     telemetry(&log, log_format);
     // Only one provider is compiled in; a second call would find it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut config = match &kubeconfig {
         Some(path) => {
-            let file = Kubeconfig::read_from(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let file = Kubeconfig::read_from(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
             Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?
         }
         None => Config::incluster().context("no --kubeconfig, and not in a pod")?,
     };
     crate::member::client_settings(&mut config);
     let client = Client::try_from(config)?;
-    let identity = identity.unwrap_or_else(|| format!("qipan-operator-{:08x}", rand::random::<u32>()));
+    let identity =
+        identity.unwrap_or_else(|| format!("qipan-operator-{:08x}", rand::random::<u32>()));
     let ready = Ready::default();
     serve(listen, ready.clone()).await?;
-    let mut elector = Elector::new(client.clone(), &namespace, crds::keys::OPERATOR_LEASE, &identity);
+    let mut elector = Elector::new(
+        client.clone(),
+        &namespace,
+        crds::keys::OPERATOR_LEASE,
+        &identity,
+    );
     let mut stop = std::pin::pin!(signalled());
     // A standby replica is ready: it serves nobody but takes over.
     ready.set();
@@ -74,19 +88,27 @@ async fn controllers_or_stop(
 }
 
 fn now() -> Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "the edge where time enters the lease")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the edge where time enters the lease"
+    )]
     Timestamp::now()
 }
 
 async fn signalled() {
-    let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         return std::future::pending().await;
     };
     tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
 }
 
 async fn serve(listen: std::net::SocketAddr, ready: Ready) -> anyhow::Result<()> {
-    let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}"))?;
     println!("listening on http://{}", listener.local_addr()?);
     spawn("admin", async move {
         if let Err(why) = axum::serve(listener, admin::router(ready)).await {
@@ -98,7 +120,9 @@ async fn serve(listen: std::net::SocketAddr, ready: Ready) -> anyhow::Result<()>
 
 fn telemetry(filter: &str, format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::new(filter);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),

@@ -31,7 +31,12 @@ impl Reconciler for Sites {
 
     fn plan(site: &Site, (): &(), now: Timestamp) -> Plan<SiteStatus> {
         let mut status = site.status.clone().unwrap_or_default();
-        status.conditions.set(ConditionType::Ready, &Verdict::yes(Reason::Ready), site.metadata.generation, now);
+        status.conditions.set(
+            ConditionType::Ready,
+            &Verdict::yes(Reason::Ready),
+            site.metadata.generation,
+            now,
+        );
         Plan::say(status)
     }
 

@@ -1,6 +1,6 @@
 //! `Tenant`: an organisational unit's place on the hub.
 //!
-//! Given a unit, the operator ensures its namespace `qp-<name>`, a RoleBinding for its owners, one for those above it, its
+//! Given a unit, the operator ensures its namespace `qp-<name>`, a `RoleBinding` for its owners, one for those above it, its
 //! budget's ledger, and a summary of its grants.
 //! - refuses: an unknown parent; a chain of parents that returns to itself; a level above the parent's.
 //! - waits when deleted: until it has no grants. The namespace goes only if `spec.deletionPolicy` says so.
@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use crds::account::Claim;
 use crds::tenant::{PlatformGrants, TenantStatus};
 use crds::words::{DeletionPolicy, Subject, SubjectKind};
-use crds::{Account, ConditionType, Conditions, Reason, ResourceList, Tenant, TenantQuota, Verdict, keys};
+use crds::{
+    Account, ConditionType, Conditions, Reason, ResourceList, Tenant, TenantQuota, Verdict, keys,
+};
 use jiff::Timestamp;
 use kube::Api;
 use kube::runtime::reflector::ObjectRef;
@@ -58,40 +60,68 @@ fn name_of(tenant: &Tenant) -> &str {
 ///
 /// # Errors
 /// The verdict on a chain that cannot be: unknown parent, cycle, level above the parent's.
-pub fn above(tenant: &Tenant, find: impl Fn(&str) -> Option<Tenant>) -> Result<Vec<Tenant>, Verdict> {
+pub fn above(
+    tenant: &Tenant,
+    find: impl Fn(&str) -> Option<Tenant>,
+) -> Result<Vec<Tenant>, Verdict> {
     let own = name_of(tenant);
     let mut chain: Vec<Tenant> = Vec::new();
     loop {
         let below = chain.last().unwrap_or(tenant);
-        let Some(parent) = &below.spec.parent else { return Ok(chain) };
-        let unknown = || Verdict::no(Reason::UnknownParent).with("parent", parent).with("tenant", name_of(below));
+        let Some(parent) = &below.spec.parent else {
+            return Ok(chain);
+        };
+        let unknown = || {
+            Verdict::no(Reason::UnknownParent)
+                .with("parent", parent)
+                .with("tenant", name_of(below))
+        };
         if parent == own || chain.iter().any(|t| name_of(t) == parent) || chain.len() >= DEEPEST {
-            let names = std::iter::once(own).chain(chain.iter().map(name_of)).chain([parent.as_str()]);
+            let names = std::iter::once(own)
+                .chain(chain.iter().map(name_of))
+                .chain([parent.as_str()]);
             let cycle = names.collect::<Vec<_>>().join(" → ");
-            return Err(Verdict::no(Reason::ParentCycle).with("tenant", own).with("cycle", cycle));
+            return Err(Verdict::no(Reason::ParentCycle)
+                .with("tenant", own)
+                .with("cycle", cycle));
         }
         let parent = find(parent).ok_or_else(unknown)?;
         if below.spec.level < parent.spec.level {
-            let verdict = Verdict::no(Reason::LevelAboveParent).with("tenant", name_of(below)).with("level", below.spec.level.as_str());
-            return Err(verdict.with("parent", name_of(&parent)).with("parentLevel", parent.spec.level.as_str()));
+            let verdict = Verdict::no(Reason::LevelAboveParent)
+                .with("tenant", name_of(below))
+                .with("level", below.spec.level.as_str());
+            return Err(verdict
+                .with("parent", name_of(&parent))
+                .with("parentLevel", parent.spec.level.as_str()));
         }
         chain.push(parent);
     }
 }
 
 /// The budgets that a tenant's grants are charged to, root first: its own and those above it.
+#[must_use]
 pub fn budgets(cx: &Context, tenant: &Tenant) -> Vec<(String, Account)> {
     let chain = above(tenant, |name| by_name(&cx.hub.tenants, name)).unwrap_or_default();
     let units = chain.iter().rev().chain([tenant]);
     let budgeted = units.filter(|t| t.spec.budget.is_some());
-    budgeted.map(|t| (name_of(t).to_owned(), account(t))).collect()
+    budgeted
+        .map(|t| (name_of(t).to_owned(), account(t)))
+        .collect()
 }
 
 /// A unit's budget as its ledger stands; one that was never written promises nothing.
 fn account(tenant: &Tenant) -> Account {
     let stored = tenant.status.as_ref().and_then(|s| s.budget.clone());
-    let total = tenant.spec.budget.clone().and_then(|b| validate::canonical("", &b).ok()).unwrap_or_default();
-    stored.unwrap_or(Account { total, ..Account::default() })
+    let total = tenant
+        .spec
+        .budget
+        .clone()
+        .and_then(|b| validate::canonical("", &b).ok())
+        .unwrap_or_default();
+    stored.unwrap_or(Account {
+        total,
+        ..Account::default()
+    })
 }
 
 impl Reconciler for Tenants {
@@ -104,20 +134,38 @@ impl Reconciler for Tenants {
     fn observe(cx: &Context, tenant: &Tenant) -> World {
         let own = name_of(tenant);
         let namespace = keys::tenant_namespace(own);
-        let key = ChildKey { kind: ChildKind::Namespace, namespace: String::new(), name: namespace.clone() };
+        let key = ChildKey {
+            kind: ChildKind::Namespace,
+            namespace: String::new(),
+            name: namespace.clone(),
+        };
         let quotas = good(&cx.hub.quotas).filter_map(|q| q.0.as_ref().ok().cloned());
         let (grants, claims) = if tenant.spec.budget.is_some() {
             let all: Vec<_> = quotas.collect();
             let claims = all.iter().filter_map(|q| claim(cx, own, q)).collect();
-            (all.into_iter().filter(|q| q.metadata.namespace.as_deref() == Some(&namespace)).collect(), claims)
+            (
+                all.into_iter()
+                    .filter(|q| q.metadata.namespace.as_deref() == Some(&namespace))
+                    .collect(),
+                claims,
+            )
         } else {
-            (quotas.filter(|q| q.metadata.namespace.as_deref() == Some(&namespace)).collect(), Vec::new())
+            (
+                quotas
+                    .filter(|q| q.metadata.namespace.as_deref() == Some(&namespace))
+                    .collect(),
+                Vec::new(),
+            )
         };
         World {
             above: above(tenant, |name| by_name(&cx.hub.tenants, name)),
             grants,
             claims,
-            namespace: cx.members.get(&Target::Hub).and_then(|c| c.cache.get(&key)).map(|s| s.uid),
+            namespace: cx
+                .members
+                .get(&Target::Hub)
+                .and_then(|c| c.cache.get(&key))
+                .map(|s| s.uid),
         }
     }
 
@@ -132,11 +180,20 @@ impl Reconciler for Tenants {
         if tenant.metadata.deletion_timestamp.is_some() {
             return wind_up(tenant, world, status, now);
         }
-        let bad_budget = tenant.spec.budget.as_ref().and_then(|b| validate::canonical("spec.budget", b).err());
+        let bad_budget = tenant
+            .spec
+            .budget
+            .as_ref()
+            .and_then(|b| validate::canonical("spec.budget", b).err());
         let refusal = world.above.as_ref().err().cloned().or(bad_budget);
         if let Some(verdict) = refusal {
-            status.conditions.set(ConditionType::Ready, &verdict, generation, now);
-            return Plan { finalizer: status.namespace.is_some(), ..Plan::say(status) };
+            status
+                .conditions
+                .set(ConditionType::Ready, &verdict, generation, now);
+            return Plan {
+                finalizer: status.namespace.is_some(),
+                ..Plan::say(status)
+            };
         }
         let above = world.above.as_deref().unwrap_or_default();
         status.path = above.iter().rev().map(|t| name_of(t).to_owned()).collect();
@@ -146,7 +203,9 @@ impl Reconciler for Tenants {
         } else {
             Verdict::no(Reason::Progressing).with("what", "its namespace is being made")
         };
-        status.conditions.set(ConditionType::Ready, &ready, generation, now);
+        status
+            .conditions
+            .set(ConditionType::Ready, &ready, generation, now);
         Plan {
             children: Children::Exactly(children(tenant, above)),
             finalizer: true,
@@ -170,19 +229,42 @@ fn claim(cx: &Context, unit: &str, quota: &TenantQuota) -> Option<Claim> {
     let names = validate::canonical("", budget).ok()?;
     let platform = by_name(&cx.hub.platforms, &quota.spec.platform);
     let valid = validate::validate(quota, Some(&holder), platform.as_ref()).ok();
-    let (uid, generation) = (quota.metadata.uid.clone()?, quota.metadata.generation.unwrap_or(0));
+    let (uid, generation) = (
+        quota.metadata.uid.clone()?,
+        quota.metadata.generation.unwrap_or(0),
+    );
     // Platform first, then root to leaf: nobody promises what those before it have not.
-    let pools = platform.iter().flat_map(|p| &p.status).flat_map(|s| &s.pools);
-    let by_pool = pools.into_iter().any(|p| p.name == quota.spec.pool && p.account.reservation(&uid, generation).is_some());
-    let budgeted = root_first[..position].iter().filter(|t| t.spec.budget.is_some());
-    let by_those_above = budgeted.into_iter().all(|t| account(t).reservation(&uid, generation).is_some());
+    let pools = platform
+        .iter()
+        .flat_map(|p| &p.status)
+        .flat_map(|s| &s.pools);
+    let by_pool = pools
+        .into_iter()
+        .any(|p| p.name == quota.spec.pool && p.account.reservation(&uid, generation).is_some());
+    let budgeted = root_first[..position]
+        .iter()
+        .filter(|t| t.spec.budget.is_some());
+    let by_those_above = budgeted
+        .into_iter()
+        .all(|t| account(t).reservation(&uid, generation).is_some());
     let only = |list: &ResourceList| list.only(names.0.keys().map(String::as_str));
-    let admitted = quota.status.as_ref().map(|s| s.admitted.clone()).unwrap_or_default();
+    let admitted = quota
+        .status
+        .as_ref()
+        .map(|s| s.admitted.clone())
+        .unwrap_or_default();
     Some(Claim {
         uid,
-        grant: format!("{namespace}/{}", quota.metadata.name.as_deref().unwrap_or_default()),
+        grant: format!(
+            "{namespace}/{}",
+            quota.metadata.name.as_deref().unwrap_or_default()
+        ),
         generation,
-        created: quota.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |t| t.0),
+        created: quota
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map_or(Timestamp::UNIX_EPOCH, |t| t.0),
         wanted: valid.map(|v| only(&v.wanted)).unwrap_or_default(),
         admitted: only(&admitted),
         may_grow: by_pool && by_those_above && quota.metadata.deletion_timestamp.is_none(),
@@ -199,7 +281,11 @@ fn summarise(status: &mut TenantStatus, world: &World) {
             granted: ResourceList::default(),
             namespaces: 0,
         });
-        let granted = quota.status.as_ref().map(|s| s.admitted.clone()).unwrap_or_default();
+        let granted = quota
+            .status
+            .as_ref()
+            .map(|s| s.admitted.clone())
+            .unwrap_or_default();
         sum.granted = sum.granted.plus(&granted);
         sum.namespaces += i64::try_from(quota.spec.namespaces.len()).unwrap_or(i64::MAX);
     }
@@ -210,25 +296,72 @@ fn summarise(status: &mut TenantStatus, world: &World) {
 fn children(tenant: &Tenant, above: &[Tenant]) -> Vec<Placed> {
     let namespace = keys::tenant_namespace(name_of(tenant));
     let labels = BTreeMap::from([(keys::TENANT.to_owned(), name_of(tenant).to_owned())]);
-    let authorities = std::iter::once(tenant).chain(above).flat_map(|t| &t.spec.authority_groups);
-    let authorities = authorities.map(|group| Subject { kind: SubjectKind::Group, name: group.clone() });
-    let superiors: Vec<Subject> = above.iter().flat_map(|t| t.spec.owners.clone()).chain(authorities).collect();
-    let mut children = vec![children::namespace::build(&namespace, &labels, "restricted")];
+    let authorities = std::iter::once(tenant)
+        .chain(above)
+        .flat_map(|t| &t.spec.authority_groups);
+    let authorities = authorities.map(|group| Subject {
+        kind: SubjectKind::Group,
+        name: group.clone(),
+    });
+    let superiors: Vec<Subject> = above
+        .iter()
+        .flat_map(|t| t.spec.owners.clone())
+        .chain(authorities)
+        .collect();
+    let mut children = vec![children::namespace::build(
+        &namespace,
+        &labels,
+        "restricted",
+    )];
     // On the hub a person's name is the one that the hub's own authentication gives: no prefix is added.
-    for (role, subjects) in [(keys::OWNER_ROLE, &tenant.spec.owners), (keys::SUPERIOR_ROLE, &superiors)] {
+    for (role, subjects) in [
+        (keys::OWNER_ROLE, &tenant.spec.owners),
+        (keys::SUPERIOR_ROLE, &superiors),
+    ] {
         if !subjects.is_empty() {
-            children.push(children::role_binding::build(&namespace, role, subjects, ("", ""), &labels));
+            children.push(children::role_binding::build(
+                &namespace,
+                role,
+                subjects,
+                ("", ""),
+                &labels,
+            ));
         }
     }
-    children.into_iter().map(|child| Placed { target: Target::Hub, child }).collect()
+    children
+        .into_iter()
+        .map(|child| Placed {
+            target: Target::Hub,
+            child,
+        })
+        .collect()
 }
 
-fn wind_up(tenant: &Tenant, world: &World, mut status: TenantStatus, now: Timestamp) -> Plan<TenantStatus> {
+fn wind_up(
+    tenant: &Tenant,
+    world: &World,
+    mut status: TenantStatus,
+    now: Timestamp,
+) -> Plan<TenantStatus> {
     if !world.grants.is_empty() {
-        let names = world.grants.iter().filter_map(|q| q.metadata.name.clone()).take(5).collect::<Vec<_>>().join(", ");
+        let names = world
+            .grants
+            .iter()
+            .filter_map(|q| q.metadata.name.clone())
+            .take(5)
+            .collect::<Vec<_>>()
+            .join(", ");
         let verdict = Verdict::no(Reason::GrantsRemain).with("grants", names);
-        status.conditions.set(ConditionType::Ready, &verdict, tenant.metadata.generation, now);
-        return Plan { finalizer: true, ..Plan::say(status) };
+        status.conditions.set(
+            ConditionType::Ready,
+            &verdict,
+            tenant.metadata.generation,
+            now,
+        );
+        return Plan {
+            finalizer: true,
+            ..Plan::say(status)
+        };
     }
     let namespace = keys::tenant_namespace(name_of(tenant));
     let remove = match (tenant.spec.deletion_policy, &world.namespace) {
@@ -236,9 +369,27 @@ fn wind_up(tenant: &Tenant, world: &World, mut status: TenantStatus, now: Timest
         _ => Vec::new(),
     };
     // Access ends with the unit, whether its namespace stays or not.
-    let kept = children(&Tenant { spec: crds::tenant::TenantSpec { owners: Vec::new(), authority_groups: Vec::new(), ..tenant.spec.clone() }, ..tenant.clone() }, &[]);
-    let children = if world.namespace.is_some() && remove.is_empty() { Children::Exactly(kept) } else { Children::Keep };
-    Plan { children, remove, ..Plan::say(status) }
+    let kept = children(
+        &Tenant {
+            spec: crds::tenant::TenantSpec {
+                owners: Vec::new(),
+                authority_groups: Vec::new(),
+                ..tenant.spec.clone()
+            },
+            ..tenant.clone()
+        },
+        &[],
+    );
+    let children = if world.namespace.is_some() && remove.is_empty() {
+        Children::Exactly(kept)
+    } else {
+        Children::Keep
+    };
+    Plan {
+        children,
+        remove,
+        ..Plan::say(status)
+    }
 }
 
 #[cfg(test)]
@@ -251,7 +402,10 @@ mod tests {
         Tenant::new(
             name,
             TenantSpec {
-                display_name: DisplayName { zh: name.into(), en: None },
+                display_name: DisplayName {
+                    zh: name.into(),
+                    en: None,
+                },
                 level,
                 parent: parent.map(Into::into),
                 credit_code: None,
@@ -268,33 +422,61 @@ mod tests {
 
     fn reason(units: &[Tenant], of: &str) -> Result<Vec<String>, Reason> {
         let find = |name: &str| units.iter().find(|t| name_of(t) == name).cloned();
-        above(&find(of).unwrap(), find).map(|c| c.iter().map(|t| name_of(t).to_owned()).collect()).map_err(|v| v.reason)
+        above(&find(of).unwrap(), find)
+            .map(|c| c.iter().map(|t| name_of(t).to_owned()).collect())
+            .map_err(|v| v.reason)
     }
 
     #[test]
     fn parents_are_followed_to_the_root() {
-        let units = [unit("sheng", Level::Province, None), unit("shi", Level::City, Some("sheng")), unit("ju", Level::City, Some("shi"))];
+        let units = [
+            unit("sheng", Level::Province, None),
+            unit("shi", Level::City, Some("sheng")),
+            unit("ju", Level::City, Some("shi")),
+        ];
         assert_eq!(reason(&units, "ju"), Ok(vec!["shi".into(), "sheng".into()]));
     }
 
     #[test]
     fn cycles_unknown_parents_and_levels_above_the_parent_are_refused() {
-        let units = [unit("a", Level::City, Some("b")), unit("b", Level::City, Some("c")), unit("c", Level::City, Some("a"))];
+        let units = [
+            unit("a", Level::City, Some("b")),
+            unit("b", Level::City, Some("c")),
+            unit("c", Level::City, Some("a")),
+        ];
         assert_eq!(reason(&units, "a"), Err(Reason::ParentCycle));
-        assert_eq!(reason(&[unit("a", Level::City, Some("x"))], "a"), Err(Reason::UnknownParent));
-        let units = [unit("a", Level::Province, Some("b")), unit("b", Level::County, None)];
+        assert_eq!(
+            reason(&[unit("a", Level::City, Some("x"))], "a"),
+            Err(Reason::UnknownParent)
+        );
+        let units = [
+            unit("a", Level::Province, Some("b")),
+            unit("b", Level::County, None),
+        ];
         assert_eq!(reason(&units, "a"), Err(Reason::LevelAboveParent));
         // A cycle that does not contain the tenant itself ends too.
-        let units = [unit("t", Level::City, Some("a")), unit("a", Level::City, Some("b")), unit("b", Level::City, Some("a"))];
+        let units = [
+            unit("t", Level::City, Some("a")),
+            unit("a", Level::City, Some("b")),
+            unit("b", Level::City, Some("a")),
+        ];
         assert_eq!(reason(&units, "t"), Err(Reason::ParentCycle));
     }
 
     #[test]
     fn a_second_pass_over_an_unchanged_world_decides_the_same() {
         let mut tenant = unit("shuiwu", Level::City, None);
-        let world = World { above: Ok(Vec::new()), grants: Vec::new(), claims: Vec::new(), namespace: Some("u".into()) };
+        let world = World {
+            above: Ok(Vec::new()),
+            grants: Vec::new(),
+            claims: Vec::new(),
+            namespace: Some("u".into()),
+        };
         let first = Tenants::plan(&tenant, &world, Timestamp::from_second(10).unwrap());
         tenant.status = Some(first.status.clone());
-        assert_eq!(Tenants::plan(&tenant, &world, Timestamp::from_second(99).unwrap()), first);
+        assert_eq!(
+            Tenants::plan(&tenant, &world, Timestamp::from_second(99).unwrap()),
+            first
+        );
     }
 }

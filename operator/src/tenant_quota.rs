@@ -1,12 +1,13 @@
 //! `TenantQuota`: brings a grant into force and keeps it there.
 //!
-//! Given a grant, the operator ensures, in the cluster of its pool: its namespaces, each with one ResourceQuota named `qipan`
-//! (written from the ledger), a LimitRange, two NetworkPolicies and a RoleBinding for the tenant's owners.
+//! Given a grant, the operator ensures, in the cluster of its pool: its namespaces, each with one `ResourceQuota` named `qipan`
+//! (written from the ledger), a `LimitRange`, two `NetworkPolicies` and a `RoleBinding` for the tenant's owners.
 //! - waits when: the pool or a budget has not promised it yet; a member does not answer; a lowering has not settled.
 //! - refuses when: see [`validate`].
 //! - never: lets the limits in force add up to more than `status.admitted`; evicts; prunes a namespace that was not to go.
 
 pub mod ledger;
+mod observe;
 pub mod validate;
 mod view;
 
@@ -15,17 +16,18 @@ use std::time::Duration;
 
 use crds::tenant_quota::{LeafEntry, TenantQuotaStatus};
 use crds::words::{Day, DeletionPolicy, Subject};
-use crds::{Account, CloudPlatform, ConditionType, Conditions, ResourceList, Tenant, TenantQuota, Verdict, keys};
+use crds::{
+    Account, CloudPlatform, ConditionType, Conditions, ResourceList, Tenant, TenantQuota, Verdict,
+    keys,
+};
 use jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::children;
-use crate::member::{ClusterCache, Seen};
 use crate::runtime::controller::{Judged, Reconciler};
 use crate::runtime::hub::{Guarded, by_name};
-use crate::runtime::plan::ChildKey;
-use crate::runtime::{ChildKind, Children, Context, Placed, Plan, Target};
+use crate::runtime::{Children, Context, Placed, Plan, Target};
 use ledger::{Input, LeafKey, LeafSeen};
 use validate::Valid;
 
@@ -75,17 +77,43 @@ impl Reconciler for TenantQuotas {
         let namespace = quota.metadata.namespace.as_deref().unwrap_or_default();
         let tenant = keys::tenant_of_namespace(namespace).and_then(|t| by_name(&cx.hub.tenants, t));
         let profile = cx.hub.profile().map(|p| p.spec);
-        let cluster = platform.as_ref().and_then(|p| cluster_of(quota, p));
-        let spec = cluster.as_ref().and_then(|c| platform.as_ref()?.spec.clusters.iter().find(|s| s.name == *c).cloned());
-        let (seen, heir_of) = look(cx, quota, cluster.as_deref());
+        let cluster = platform
+            .as_ref()
+            .and_then(|p| observe::cluster_of(quota, p));
+        let spec = cluster.as_ref().and_then(|c| {
+            platform
+                .as_ref()?
+                .spec
+                .clusters
+                .iter()
+                .find(|s| s.name == *c)
+                .cloned()
+        });
+        let (seen, heir_of) = observe::look(cx, quota, cluster.as_deref());
         World {
-            budgets: tenant.as_ref().map(|t| crate::tenant::budgets(cx, t)).unwrap_or_default(),
+            budgets: tenant
+                .as_ref()
+                .map(|t| crate::tenant::budgets(cx, t))
+                .unwrap_or_default(),
             seen,
             heir_of,
-            lost: cluster.as_deref().and_then(|c| lost(cx, &quota.spec.platform, c)),
-            settle: SignedDuration::from_secs(i64::from(profile.map_or_else(Default::default, |p| p.quota).settle_seconds)),
+            lost: cluster
+                .as_deref()
+                .and_then(|c| observe::lost(cx, &quota.spec.platform, c)),
+            settle: SignedDuration::from_secs(i64::from(
+                profile
+                    .map_or_else(Default::default, |p| p.quota)
+                    .settle_seconds,
+            )),
             today: today(),
-            prefixes: spec.map(|s| (s.user_prefix.unwrap_or_default(), s.group_prefix.unwrap_or_default())).unwrap_or_default(),
+            prefixes: spec
+                .map(|s| {
+                    (
+                        s.user_prefix.unwrap_or_default(),
+                        s.group_prefix.unwrap_or_default(),
+                    )
+                })
+                .unwrap_or_default(),
             platform,
             tenant,
         }
@@ -97,97 +125,45 @@ impl Reconciler for TenantQuotas {
         match valid {
             _ if deleting => Pass::new(quota, world, now).wind_up(),
             Ok(valid) => Pass::new(quota, world, now).enact(&valid),
-            Err(verdict) => refuse(quota, verdict, now),
+            Err(verdict) => refuse(quota, &verdict, now),
         }
     }
 
     fn api(cx: &Context, object: &ObjectRef<Guarded<TenantQuota>>) -> Api<TenantQuota> {
-        Api::namespaced(cx.hub.client.clone(), object.namespace.as_deref().unwrap_or_default())
+        Api::namespaced(
+            cx.hub.client.clone(),
+            object.namespace.as_deref().unwrap_or_default(),
+        )
     }
 }
 
 /// The day in UTC+8, by which attestations and approvals end.
+#[must_use]
 pub fn today() -> Day {
-    #[expect(clippy::disallowed_methods, reason = "the edge where the day enters a world")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the edge where the day enters a world"
+    )]
     let now = Timestamp::now();
     Day(jiff::tz::Offset::constant(8).to_datetime(now).date())
 }
 
-fn cluster_of(quota: &TenantQuota, platform: &CloudPlatform) -> Option<String> {
-    platform.spec.pools.iter().find(|p| p.name == quota.spec.pool)?.cluster.clone()
-}
-
-fn lost(cx: &Context, platform: &str, cluster: &str) -> Option<(String, Timestamp, String)> {
-    let target = Target::Member { platform: platform.into(), cluster: cluster.into() };
-    if cx.members.get(&target).is_some() {
-        return None;
-    }
-    let view = cx.members.of_platform(platform).remove(cluster);
-    let (since, detail) = view.map_or((Timestamp::UNIX_EPOCH, "it is not connected yet".to_owned()), |v| (v.since, v.verdict.message()));
-    Some((format!("{platform}/{cluster}"), since, detail))
-}
-
-/// What the leaves of a grant show: of its spec, of its ledger, and whatever carries its label.
-fn look(cx: &Context, quota: &TenantQuota, cluster: Option<&str>) -> (BTreeMap<LeafKey, LeafSeen>, Vec<String>) {
-    let namespace = quota.metadata.namespace.as_deref().unwrap_or_default();
-    let tenant = keys::tenant_of_namespace(namespace).unwrap_or_default();
-    let mut wanted: Vec<LeafKey> = Vec::new();
-    if let Some(cluster) = cluster {
-        let named = quota.spec.namespaces.iter().map(|n| keys::leaf_namespace(tenant, &n.name));
-        wanted.extend(named.map(|n| (cluster.to_owned(), n)));
-    }
-    let stored = quota.status.iter().flat_map(|s| &s.leaves);
-    wanted.extend(stored.map(|e| (e.cluster.clone(), e.namespace.clone())));
-    let owner = quota.metadata.uid.clone().unwrap_or_default();
-    let (mut seen, mut heir_of) = (BTreeMap::new(), Vec::new());
-    let mut clusters: Vec<String> = wanted.iter().map(|(c, _)| c.clone()).chain(cluster.map(ToOwned::to_owned)).collect();
-    clusters.sort();
-    clusters.dedup();
-    for cluster in clusters {
-        let target = Target::Member { platform: quota.spec.platform.clone(), cluster: cluster.clone() };
-        let connection = cx.members.get(&target).filter(|c| c.cache.complete_since().is_some());
-        if let Some(connection) = &connection {
-            let labelled = connection.cache.owned(&owner);
-            wanted.extend(labelled.into_iter().filter(|(k, _)| k.kind == ChildKind::Namespace).map(|(k, _)| (cluster.clone(), k.name)));
-        }
-        for key in wanted.iter().filter(|(c, _)| *c == cluster) {
-            let mut ours = |seen: &Seen| {
-                let inherited = seen.origin.0 == tenant && seen.origin.1.is_some() && !cx.hub.has_grant(&seen.owner);
-                if inherited && seen.owner != owner {
-                    heir_of.push(seen.owner.clone());
-                }
-                seen.owner == owner || inherited
-            };
-            let leaf = connection.as_ref().map_or(LeafSeen::Unknown, |c| leaf(&c.cache, &key.1, &mut ours));
-            seen.insert(key.clone(), leaf);
-        }
-    }
-    (seen, heir_of)
-}
-
-fn leaf(cache: &ClusterCache, namespace: &str, ours: &mut dyn FnMut(&Seen) -> bool) -> LeafSeen {
-    let key = |kind, namespace: &str, name: &str| ChildKey { kind, namespace: namespace.into(), name: name.into() };
-    match cache.get(&key(ChildKind::Namespace, "", namespace)) {
-        Some(seen) if ours(&seen) => LeafSeen::Present {
-            uid: seen.uid,
-            terminating: seen.terminating,
-            quota: cache.get(&key(ChildKind::ResourceQuota, namespace, keys::QIPAN)).and_then(|s| s.quota),
-        },
-        // Another grant's: nothing of ours is there, and writing it will say whose it is.
-        Some(_) => LeafSeen::Absent(Timestamp::UNIX_EPOCH),
-        None => cache.absent_since(namespace).map_or(LeafSeen::Unknown, LeafSeen::Absent),
-    }
-}
-
 /// A grant that cannot be enacted as it stands: what is in force stays, nothing is written, nothing is pruned.
-fn refuse(quota: &TenantQuota, verdict: Verdict, now: Timestamp) -> Plan<TenantQuotaStatus> {
+fn refuse(quota: &TenantQuota, verdict: &Verdict, now: Timestamp) -> Plan<TenantQuotaStatus> {
     let mut status = quota.status.clone().unwrap_or_default();
     let generation = quota.metadata.generation;
-    status.conditions.set(ConditionType::Ready, &verdict, generation, now);
+    status
+        .conditions
+        .set(ConditionType::Ready, verdict, generation, now);
     if status.admitted.is_empty() {
-        status.conditions.set(ConditionType::Admitted, &verdict, generation, now);
+        status
+            .conditions
+            .set(ConditionType::Admitted, verdict, generation, now);
     }
-    Plan { finalizer: !status.leaves.is_empty(), ..Plan::say(status) }
+    Plan {
+        finalizer: !status.leaves.is_empty(),
+        ..Plan::say(status)
+    }
 }
 
 /// One pass over one grant.
@@ -202,11 +178,19 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn new(quota: &'a TenantQuota, world: &'a World, now: Timestamp) -> Self {
         let status = quota.status.clone().unwrap_or_default();
-        Self { quota, world, now, status, generation: quota.metadata.generation }
+        Self {
+            quota,
+            world,
+            now,
+            status,
+            generation: quota.metadata.generation,
+        }
     }
 
     fn set(&mut self, type_: ConditionType, verdict: &Verdict) {
-        self.status.conditions.set(type_, verdict, self.generation, self.now);
+        self.status
+            .conditions
+            .set(type_, verdict, self.generation, self.now);
     }
 
     /// What may be in force: what is admitted, raised by what the accounts have promised to this generation.
@@ -216,7 +200,9 @@ impl<'a> Pass<'a> {
         if increase.is_empty() {
             return Ok(admitted);
         }
-        let Some(platform) = &self.world.platform else { return Ok(admitted) };
+        let Some(platform) = &self.world.platform else {
+            return Ok(admitted);
+        };
         validate::may_grow(self.quota, platform, valid, self.world.today)?;
         view::promised(self.quota, platform, &self.world.budgets, &increase)?;
         Ok(admitted.max(&valid.wanted))
@@ -224,32 +210,51 @@ impl<'a> Pass<'a> {
 
     fn enact(mut self, valid: &Valid) -> Plan<TenantQuotaStatus> {
         let growth = self.admitted(valid);
-        let admitted = growth.clone().unwrap_or_else(|_| self.status.admitted.clone());
+        let admitted = growth
+            .clone()
+            .unwrap_or_else(|_| self.status.admitted.clone());
         let waiting = matches!(&growth, Err(v) if v.reason == crds::Reason::AwaitingPool);
         if waiting && self.quota.status.is_none() {
             // The pool answers within a moment; a status that only says so would cost a write a grant.
-            return Plan { finalizer: true, ..Plan::say(self.status) };
+            return Plan {
+                finalizer: true,
+                ..Plan::say(self.status)
+            };
         }
         let cluster = valid.cluster.clone().unwrap_or_default();
-        let desired = valid.shares.iter().map(|(namespace, share)| ((cluster.clone(), namespace.clone()), share.clone()));
+        let desired = valid
+            .shares
+            .iter()
+            .map(|(namespace, share)| ((cluster.clone(), namespace.clone()), share.clone()));
         let step = self.step(&desired.collect(), &admitted);
         // What is charged falls only to what can no longer be in force.
         self.status.admitted = settled(&admitted, &valid.wanted, &step.ceilings());
         let ledger_first = self.store(step.entries);
         match &growth {
-            Ok(_) => self.set(ConditionType::Admitted, &view::admitted(self.quota, &valid.wanted)),
+            Ok(_) => self.set(
+                ConditionType::Admitted,
+                &view::admitted(self.quota, &valid.wanted),
+            ),
             Err(verdict) => self.set(ConditionType::Admitted, verdict),
         }
         let force = view::in_force(&self.status.leaves, &self.world.seen, valid);
         self.status.in_force = Some(force.text());
-        self.status.used = view::used(&self.status.leaves, &self.world.seen, self.status.used.as_ref(), &self.status.admitted);
-        let ready = view::judge(&mut self.status, self.world, &force, &growth, valid, self.generation, self.now);
-        self.set(ConditionType::Ready, &ready);
-        let children = if self.world.lost.is_some() || self.status.leaves.iter().all(|e| e.epoch == 0) {
-            Children::Keep
-        } else {
-            Children::Exactly(self.children(valid))
-        };
+        self.status.used = view::used(
+            &self.status.leaves,
+            &self.world.seen,
+            self.status.used.as_ref(),
+            &self.status.admitted,
+        );
+        let conditions = view::judge(&self.status.leaves, self.world, &force, &growth, valid);
+        for (type_, verdict) in &conditions {
+            self.set(*type_, verdict);
+        }
+        let children =
+            if self.world.lost.is_some() || self.status.leaves.iter().all(|e| e.epoch == 0) {
+                Children::Keep
+            } else {
+                Children::Exactly(self.children(valid))
+            };
         Plan {
             children,
             heir_of: self.world.heir_of.clone(),
@@ -261,7 +266,11 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn step(&self, desired: &BTreeMap<LeafKey, ResourceList>, admitted: &ResourceList) -> ledger::Step {
+    fn step(
+        &self,
+        desired: &BTreeMap<LeafKey, ResourceList>,
+        admitted: &ResourceList,
+    ) -> ledger::Step {
         ledger::step(&Input {
             entries: &self.status.leaves,
             desired,
@@ -274,7 +283,12 @@ impl<'a> Pass<'a> {
 
     /// Takes over the next ledger; says whether it must be stored before the children are written.
     fn store(&mut self, entries: Vec<LeafEntry>) -> bool {
-        let law = |entries: &[LeafEntry]| entries.iter().map(|e| (e.namespace.clone(), e.ceiling.clone(), e.epoch)).collect::<Vec<_>>();
+        let law = |entries: &[LeafEntry]| {
+            entries
+                .iter()
+                .map(|e| (e.namespace.clone(), e.ceiling.clone(), e.epoch))
+                .collect::<Vec<_>>()
+        };
         let stored = self.quota.status.clone().unwrap_or_default();
         let first = law(&entries) != law(&stored.leaves) || self.status.admitted != stored.admitted;
         self.status.leaves = entries;
@@ -282,22 +296,37 @@ impl<'a> Pass<'a> {
     }
 
     fn target(&self, cluster: &str) -> Target {
-        Target::Member { platform: self.quota.spec.platform.clone(), cluster: cluster.to_owned() }
+        Target::Member {
+            platform: self.quota.spec.platform.clone(),
+            cluster: cluster.to_owned(),
+        }
     }
 
     fn children(&self, valid: &Valid) -> Vec<Placed> {
         let spec = &self.quota.spec;
         let owners: &[Subject] = self.world.tenant.as_ref().map_or(&[], |t| &t.spec.owners);
-        let prefixes = (self.world.prefixes.0.as_str(), self.world.prefixes.1.as_str());
+        let prefixes = (
+            self.world.prefixes.0.as_str(),
+            self.world.prefixes.1.as_str(),
+        );
         let mut placed = Vec::new();
         for entry in self.status.leaves.iter().filter(|e| e.epoch > 0) {
-            let leaf = spec.namespaces.iter().find(|l| keys::leaf_namespace(&valid.tenant, &l.name) == entry.namespace);
+            let leaf = spec
+                .namespaces
+                .iter()
+                .find(|l| keys::leaf_namespace(&valid.tenant, &l.name) == entry.namespace);
             let present = matches!(
-                self.world.seen.get(&(entry.cluster.clone(), entry.namespace.clone())),
-                Some(LeafSeen::Present { terminating: false, .. })
+                self.world
+                    .seen
+                    .get(&(entry.cluster.clone(), entry.namespace.clone())),
+                Some(LeafSeen::Present {
+                    terminating: false,
+                    ..
+                })
             );
-            // A namespace that left the spec is not made again, only kept at zero while it is there.
-            if leaf.is_none() && !present {
+            // A namespace that left the spec, or whose grant is leaving, is not made again, only kept at zero while it is there.
+            let leaving = leaf.is_none() || self.quota.metadata.deletion_timestamp.is_some();
+            if leaving && !present {
                 continue;
             }
             let labels = labels(self.quota, &valid.tenant, leaf);
@@ -311,10 +340,19 @@ impl<'a> Pass<'a> {
                 children::network_policy::allow(namespace, &valid.tenant, spec.isolation, &labels),
             ];
             if !owners.is_empty() {
-                here.push(children::role_binding::build(namespace, keys::TENANT_ROLE, owners, prefixes, &labels));
+                here.push(children::role_binding::build(
+                    namespace,
+                    keys::TENANT_ROLE,
+                    owners,
+                    prefixes,
+                    &labels,
+                ));
             }
             let target = self.target(&entry.cluster);
-            placed.extend(here.into_iter().map(|child| Placed { target: target.clone(), child }));
+            placed.extend(here.into_iter().map(|child| Placed {
+                target: target.clone(),
+                child,
+            }));
         }
         placed
     }
@@ -325,21 +363,36 @@ impl<'a> Pass<'a> {
         let step = self.step(&BTreeMap::new(), &admitted);
         self.status.admitted = settled(&admitted, &ResourceList::default(), &step.ceilings());
         let ledger_first = self.store(step.entries);
-        let done = self.status.leaves.iter().all(|e| e.ceiling.is_zero()) && self.world.lost.is_none();
+        let done =
+            self.status.leaves.iter().all(|e| e.ceiling.is_zero()) && self.world.lost.is_none();
         let remove: Vec<_> = match self.quota.spec.deletion_policy {
             DeletionPolicy::Delete => view::standing(&self.world.seen)
-                .map(|((cluster, namespace), uid)| (self.target(cluster), namespace.clone(), uid.to_owned()))
+                .map(|((cluster, namespace), uid)| {
+                    (self.target(cluster), namespace.clone(), uid.to_owned())
+                })
                 .collect(),
             DeletionPolicy::Retain => Vec::new(),
         };
         let delete = self.quota.spec.deletion_policy == DeletionPolicy::Delete;
-        let gone = self.world.lost.is_none() && self.world.seen.values().all(|s| matches!(s, LeafSeen::Absent(_)));
+        let gone = self.world.lost.is_none()
+            && self
+                .world
+                .seen
+                .values()
+                .all(|s| matches!(s, LeafSeen::Absent(_)));
         let released = if delete { done && gone } else { done };
-        let tenant = keys::tenant_of_namespace(self.quota.metadata.namespace.as_deref().unwrap_or_default()).unwrap_or_default();
+        let tenant =
+            keys::tenant_of_namespace(self.quota.metadata.namespace.as_deref().unwrap_or_default())
+                .unwrap_or_default();
         let children = if self.world.lost.is_some() || delete {
             Children::Keep
         } else {
-            let valid = Valid { tenant: tenant.to_owned(), cluster: None, wanted: ResourceList::default(), shares: BTreeMap::new() };
+            let valid = Valid {
+                tenant: tenant.to_owned(),
+                cluster: None,
+                wanted: ResourceList::default(),
+                shares: BTreeMap::new(),
+            };
             Children::Exactly(self.children(&valid))
         };
         if !released {
@@ -364,20 +417,35 @@ fn until(at: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
 }
 
 /// What stays charged: what is wanted, and what can still be in force above it.
-fn settled(admitted: &ResourceList, wanted: &ResourceList, ceilings: &ResourceList) -> ResourceList {
+fn settled(
+    admitted: &ResourceList,
+    wanted: &ResourceList,
+    ceilings: &ResourceList,
+) -> ResourceList {
     let mut next = admitted.clone();
     for (name, amount) in &mut next.0 {
         *amount = (*amount).min(wanted.of(name).max(ceilings.of(name)));
     }
-    next.0.retain(|name, amount| *amount > crds::Quantity::ZERO || wanted.0.contains_key(name));
+    next.0
+        .retain(|name, amount| *amount > crds::Quantity::ZERO || wanted.0.contains_key(name));
     next
 }
 
-fn labels(quota: &TenantQuota, tenant: &str, leaf: Option<&crds::tenant_quota::LeafSpec>) -> BTreeMap<String, String> {
+fn labels(
+    quota: &TenantQuota,
+    tenant: &str,
+    leaf: Option<&crds::tenant_quota::LeafSpec>,
+) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::from([
         (keys::TENANT.to_owned(), tenant.to_owned()),
-        (keys::GRANT.to_owned(), quota.metadata.name.clone().unwrap_or_default()),
-        (keys::GRANT_UID.to_owned(), quota.metadata.uid.clone().unwrap_or_default()),
+        (
+            keys::GRANT.to_owned(),
+            quota.metadata.name.clone().unwrap_or_default(),
+        ),
+        (
+            keys::GRANT_UID.to_owned(),
+            quota.metadata.uid.clone().unwrap_or_default(),
+        ),
         (keys::PLATFORM.to_owned(), quota.spec.platform.clone()),
         (keys::ZONE.to_owned(), quota.spec.zone.as_str().to_owned()),
     ]);

@@ -1,4 +1,4 @@
-//! The LimitRange of a leaf: without it a container that states no request is refused by the quota.
+//! The `LimitRange` of a leaf: without it a container that states no request is refused by the quota.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,18 @@ use crate::runtime::Child;
 
 /// Defaults and bounds of containers; see [`ContainerLimits`] for what holds where nothing is said.
 #[must_use]
-pub fn build(namespace: &str, limits: Option<&ContainerLimits>, labels: &BTreeMap<String, String>) -> Child {
+pub fn build(
+    namespace: &str,
+    limits: Option<&ContainerLimits>,
+    labels: &BTreeMap<String, String>,
+) -> Child {
     let stated = limits.cloned().unwrap_or_default();
     let fill = |list: &ResourceList, cpu: i64, mebibytes: i64| {
-        let base: ResourceList = [("cpu", Quantity::milli(cpu)), ("memory", Quantity::units(mebibytes << 20))].into();
+        let base: ResourceList = [
+            ("cpu", Quantity::milli(cpu)),
+            ("memory", Quantity::units(mebibytes << 20)),
+        ]
+        .into();
         let mut filled = base;
         filled.0.extend(list.0.clone());
         filled

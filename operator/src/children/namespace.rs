@@ -14,5 +14,8 @@ pub fn build(name: &str, labels: &BTreeMap<String, String>, pod_security: &str) 
     let labels = metadata.labels.get_or_insert_default();
     labels.insert(keys::POD_SECURITY_ENFORCE.into(), pod_security.into());
     labels.insert(keys::POD_SECURITY_WARN.into(), "restricted".into());
-    Child::Namespace(Namespace { metadata, ..Namespace::default() })
+    Child::Namespace(Namespace {
+        metadata,
+        ..Namespace::default()
+    })
 }

@@ -1,4 +1,4 @@
-//! The two NetworkPolicies of a leaf: deny everything, then open DNS and what its isolation allows. They add up, so tenants
+//! The two `NetworkPolicies` of a leaf: deny everything, then open DNS and what its isolation allows. They add up, so tenants
 //! may not write any (see the `qipan:tenant` role and the `qipan-children` policy).
 
 use std::collections::BTreeMap;
@@ -6,41 +6,65 @@ use std::collections::BTreeMap;
 use crds::keys;
 use crds::tenant_quota::Isolation;
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
+    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+    NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::runtime::Child;
 
-fn both() -> Option<Vec<String>> {
-    Some(vec!["Ingress".into(), "Egress".into()])
+fn both() -> Vec<String> {
+    vec!["Ingress".into(), "Egress".into()]
 }
 
 fn labelled(label: &str, value: &str) -> LabelSelector {
-    LabelSelector { match_labels: Some([(label.to_owned(), value.to_owned())].into()), match_expressions: None }
+    LabelSelector {
+        match_labels: Some([(label.to_owned(), value.to_owned())].into()),
+        match_expressions: None,
+    }
 }
 
-fn policy(namespace: &str, name: &str, labels: &BTreeMap<String, String>, spec: NetworkPolicySpec) -> Child {
+fn policy(
+    namespace: &str,
+    name: &str,
+    labels: &BTreeMap<String, String>,
+    spec: NetworkPolicySpec,
+) -> Child {
     let metadata = super::meta::child(Some(namespace), name, labels);
-    Child::NetworkPolicy(NetworkPolicy { metadata, spec: Some(spec) })
+    Child::NetworkPolicy(NetworkPolicy {
+        metadata,
+        spec: Some(spec),
+    })
 }
 
 /// Denies all that another policy does not open.
 #[must_use]
 pub fn default_deny(namespace: &str, labels: &BTreeMap<String, String>) -> Child {
-    let spec = NetworkPolicySpec { policy_types: both(), ..NetworkPolicySpec::default() };
+    let spec = NetworkPolicySpec {
+        policy_types: Some(both()),
+        ..NetworkPolicySpec::default()
+    };
     policy(namespace, keys::DEFAULT_DENY, labels, spec)
 }
 
 /// Opens DNS in kube-system, and pods of the same namespace or of the tenant's namespaces.
 #[must_use]
-pub fn allow(namespace: &str, tenant: &str, isolation: Isolation, labels: &BTreeMap<String, String>) -> Child {
+pub fn allow(
+    namespace: &str,
+    tenant: &str,
+    isolation: Isolation,
+    labels: &BTreeMap<String, String>,
+) -> Child {
     let peer = match isolation {
-        Isolation::Namespace => NetworkPolicyPeer { pod_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() },
-        Isolation::Tenant => {
-            NetworkPolicyPeer { namespace_selector: Some(labelled(keys::TENANT, tenant)), ..NetworkPolicyPeer::default() }
-        }
+        Isolation::Namespace => NetworkPolicyPeer {
+            pod_selector: Some(LabelSelector::default()),
+            ..NetworkPolicyPeer::default()
+        },
+        Isolation::Tenant => NetworkPolicyPeer {
+            namespace_selector: Some(labelled(keys::TENANT, tenant)),
+            ..NetworkPolicyPeer::default()
+        },
     };
     let dns = NetworkPolicyPeer {
         namespace_selector: Some(labelled("kubernetes.io/metadata.name", "kube-system")),
@@ -52,11 +76,20 @@ pub fn allow(namespace: &str, tenant: &str, isolation: Isolation, labels: &BTree
         end_port: None,
     };
     let spec = NetworkPolicySpec {
-        policy_types: both(),
-        ingress: Some(vec![NetworkPolicyIngressRule { from: Some(vec![peer.clone()]), ports: None }]),
+        policy_types: Some(both()),
+        ingress: Some(vec![NetworkPolicyIngressRule {
+            from: Some(vec![peer.clone()]),
+            ports: None,
+        }]),
         egress: Some(vec![
-            NetworkPolicyEgressRule { to: Some(vec![peer]), ports: None },
-            NetworkPolicyEgressRule { to: Some(vec![dns]), ports: Some(vec![port("UDP"), port("TCP")]) },
+            NetworkPolicyEgressRule {
+                to: Some(vec![peer]),
+                ports: None,
+            },
+            NetworkPolicyEgressRule {
+                to: Some(vec![dns]),
+                ports: Some(vec![port("UDP"), port("TCP")]),
+            },
         ]),
         ..NetworkPolicySpec::default()
     };

@@ -1,4 +1,4 @@
-//! RoleBindings to Qipan's ClusterRoles.
+//! `RoleBindings` to Qipan's `ClusterRoles`.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::runtime::Child;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// Binds subjects to a ClusterRole in a namespace. `user_prefix` and `group_prefix` are what that cluster's API server puts
+/// Binds subjects to a `ClusterRole` in a namespace. `user_prefix` and `group_prefix` are what that cluster's API server puts
 /// before names.
 #[must_use]
 pub fn build(
@@ -19,13 +19,20 @@ pub fn build(
     (user_prefix, group_prefix): (&str, &str),
     labels: &BTreeMap<String, String>,
 ) -> Child {
-    let mut subjects: Vec<_> = subjects.iter().map(|s| kubernetes(s, user_prefix, group_prefix)).collect();
+    let mut subjects: Vec<_> = subjects
+        .iter()
+        .map(|s| kubernetes(s, user_prefix, group_prefix))
+        .collect();
     subjects.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
     subjects.dedup();
     Child::RoleBinding(RoleBinding {
         // A colon is not allowed in labels but is in RBAC names, as Kubernetes' own roles show.
         metadata: super::meta::child(Some(namespace), role, labels),
-        role_ref: RoleRef { api_group: Some(RBAC.into()), kind: "ClusterRole".into(), name: role.into() },
+        role_ref: RoleRef {
+            api_group: Some(RBAC.into()),
+            kind: "ClusterRole".into(),
+            name: role.into(),
+        },
         subjects: (!subjects.is_empty()).then_some(subjects),
     })
 }

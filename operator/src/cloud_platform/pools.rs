@@ -3,39 +3,67 @@
 use crds::account::Claim;
 use crds::cloud_platform::{PoolSpec, PoolStatus};
 use crds::words::Day;
-use crds::{Account, CloudPlatform, Quantity, Ratio, ResourceList, Tenant, TenantQuota, resource_name};
+use crds::{
+    Account, CloudPlatform, Quantity, Ratio, ResourceList, Tenant, TenantQuota, resource_name,
+};
 use jiff::Timestamp;
 
 use super::{Grant, World};
 use crate::tenant_quota::validate;
 
 /// A grant as its platform sees it: a refused one keeps what it is charged and asks for nothing.
-pub(super) fn grant(quota: &TenantQuota, tenant: Option<&Tenant>, platform: &CloudPlatform, today: Day) -> Grant {
+pub(super) fn grant(
+    quota: &TenantQuota,
+    tenant: Option<&Tenant>,
+    platform: &CloudPlatform,
+    today: Day,
+) -> Grant {
     let status = quota.status.clone().unwrap_or_default();
     let valid = validate::validate(quota, tenant, Some(platform)).ok();
     let deleting = quota.metadata.deletion_timestamp.is_some();
-    let grows = valid.as_ref().is_some_and(|v| validate::may_grow(quota, platform, v, today).is_ok());
+    let grows = valid
+        .as_ref()
+        .is_some_and(|v| validate::may_grow(quota, platform, v, today).is_ok());
     let meta = &quota.metadata;
     let claim = Claim {
         uid: meta.uid.clone().unwrap_or_default(),
-        grant: format!("{}/{}", meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default()),
+        grant: format!(
+            "{}/{}",
+            meta.namespace.as_deref().unwrap_or_default(),
+            meta.name.as_deref().unwrap_or_default()
+        ),
         generation: meta.generation.unwrap_or(0),
-        created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |t| t.0),
+        created: meta
+            .creation_timestamp
+            .as_ref()
+            .map_or(Timestamp::UNIX_EPOCH, |t| t.0),
         wanted: valid.map(|v| v.wanted).unwrap_or_default(),
         admitted: status.admitted.clone(),
         may_grow: grows && !deleting,
     };
     let in_force = status.conditions.is_true(crds::ConditionType::InForce);
-    Grant { claim, used: status.used, in_force }
+    Grant {
+        claim,
+        used: status.used,
+        in_force,
+    }
 }
 
 /// What a pool has to give: capacity × oversubscription, in canonical names.
 pub(super) fn total(pool: &PoolSpec) -> ResourceList {
     let ratio = |name: &str| {
-        let stated = pool.oversubscription.iter().find(|(k, _)| resource_name::canonical(k).is_ok_and(|k| k == name));
+        let stated = pool
+            .oversubscription
+            .iter()
+            .find(|(k, _)| resource_name::canonical(k).is_ok_and(|k| k == name));
         stated.map_or(Ratio::ONE, |(_, ratio)| *ratio)
     };
-    ResourceList(validate::offered(pool).iter().map(|(name, amount)| (name.to_owned(), amount.times(ratio(name)))).collect())
+    ResourceList(
+        validate::offered(pool)
+            .iter()
+            .map(|(name, amount)| (name.to_owned(), amount.times(ratio(name))))
+            .collect(),
+    )
 }
 
 /// The next state of every pool's ledger.
@@ -44,7 +72,11 @@ pub(super) fn pools(platform: &CloudPlatform, world: &World) -> Vec<PoolStatus> 
     let stored: Vec<_> = stored.collect();
     let next = platform.spec.pools.iter().map(|pool| {
         let before = stored.iter().find(|p| p.name == pool.name);
-        let grants = world.grants.get(&pool.name).map(Vec::as_slice).unwrap_or_default();
+        let grants = world
+            .grants
+            .get(&pool.name)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let claims: Vec<Claim> = grants.iter().map(|g| g.claim.clone()).collect();
         let account = before.map(|p| p.account.clone()).unwrap_or_default();
         let held = account.held.clone();
@@ -62,12 +94,29 @@ pub(super) fn pools(platform: &CloudPlatform, world: &World) -> Vec<PoolStatus> 
 
 /// What is left, never below zero: what is over is said in a condition.
 fn free(account: &Account) -> ResourceList {
-    ResourceList(account.total.0.keys().map(|name| (name.clone(), account.free(name).max(Quantity::ZERO))).collect())
+    ResourceList(
+        account
+            .total
+            .0
+            .keys()
+            .map(|name| (name.clone(), account.free(name).max(Quantity::ZERO)))
+            .collect(),
+    )
 }
 
 /// What is in use; `None` while that of any grant is unknown. A change below one percent of the pool is not worth a write.
-fn used(grants: &[Grant], total: &ResourceList, stored: Option<&ResourceList>) -> Option<ResourceList> {
-    let mut sum = ResourceList(total.0.keys().map(|name| (name.clone(), Quantity::ZERO)).collect());
+fn used(
+    grants: &[Grant],
+    total: &ResourceList,
+    stored: Option<&ResourceList>,
+) -> Option<ResourceList> {
+    let mut sum = ResourceList(
+        total
+            .0
+            .keys()
+            .map(|name| (name.clone(), Quantity::ZERO))
+            .collect(),
+    );
     for grant in grants {
         match &grant.used {
             Some(used) => sum = sum.plus(used),
@@ -81,7 +130,8 @@ fn used(grants: &[Grant], total: &ResourceList, stored: Option<&ResourceList>) -
             && sum.iter().all(|(name, now)| {
                 let before = stored.of(name);
                 let step = now.max(before).minus(now.min(before));
-                step.percent_of(total.of(name)).unwrap_or(100) < 1 && (now == Quantity::ZERO) == (before == Quantity::ZERO)
+                step.percent_of(total.of(name)).unwrap_or(100) < 1
+                    && (now == Quantity::ZERO) == (before == Quantity::ZERO)
             })
     };
     Some(stored.filter(near).cloned().unwrap_or(sum))

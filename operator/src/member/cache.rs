@@ -52,14 +52,24 @@ impl Seen {
         let label = |key| meta.labels.as_ref().and_then(|l| l.get(key)).cloned();
         let quota = match child {
             Child::ResourceQuota(o) => {
-                let lists = |list: Option<&std::collections::BTreeMap<_, _>>| list.map(from_kubernetes);
+                let lists =
+                    |list: Option<&std::collections::BTreeMap<_, _>>| list.map(from_kubernetes);
                 let hard = lists(o.spec.as_ref().and_then(|s| s.hard.as_ref())).unwrap_or_default();
                 let in_force = lists(o.status.as_ref().and_then(|s| s.hard.as_ref()));
                 let used = lists(o.status.as_ref().and_then(|s| s.used.as_ref()));
                 let shown_since = (in_force.as_ref() == Some(&hard)).then_some(now);
-                Some(QuotaSeen { epoch: epoch_of(meta), hard, in_force, used, shown_since })
+                Some(QuotaSeen {
+                    epoch: epoch_of(meta),
+                    hard,
+                    in_force,
+                    used,
+                    shown_since,
+                })
             }
-            Child::Namespace(_) | Child::LimitRange(_) | Child::NetworkPolicy(_) | Child::RoleBinding(_) => None,
+            Child::Namespace(_)
+            | Child::LimitRange(_)
+            | Child::NetworkPolicy(_)
+            | Child::RoleBinding(_) => None,
         };
         Self {
             uid: meta.uid.clone().unwrap_or_default(),
@@ -68,7 +78,11 @@ impl Seen {
             terminating: meta.deletion_timestamp.is_some(),
             quota,
             origin: (label(keys::TENANT).unwrap_or_default(), label(keys::GRANT)),
-            version: meta.resource_version.as_ref().and_then(|v| v.parse().ok()).unwrap_or(0),
+            version: meta
+                .resource_version
+                .as_ref()
+                .and_then(|v| v.parse().ok())
+                .unwrap_or(0),
         }
     }
 }
@@ -91,7 +105,10 @@ impl ClusterCache {
     /// An empty cache, complete once each of these kinds was listed.
     #[must_use]
     pub fn of(kinds: &[ChildKind]) -> Self {
-        Self(Mutex::new(Inner { due: kinds.iter().copied().collect(), ..Inner::default() }))
+        Self(Mutex::new(Inner {
+            due: kinds.iter().copied().collect(),
+            ..Inner::default()
+        }))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -109,7 +126,8 @@ impl ClusterCache {
     pub fn owned(&self, owner: &str) -> Vec<(ChildKey, Seen)> {
         let inner = self.inner();
         let keys = inner.owned.get(owner).into_iter().flatten();
-        keys.filter_map(|k| Some((k.clone(), inner.items.get(k)?.clone()))).collect()
+        keys.filter_map(|k| Some((k.clone(), inner.items.get(k)?.clone())))
+            .collect()
     }
 
     /// Since when every kind was listed; `None` while something may be missing.
@@ -122,11 +140,21 @@ impl ClusterCache {
     #[must_use]
     pub fn absent_since(&self, namespace: &str) -> Option<Timestamp> {
         let inner = self.inner();
-        let key = ChildKey { kind: ChildKind::Namespace, namespace: String::new(), name: namespace.to_owned() };
+        let key = ChildKey {
+            kind: ChildKind::Namespace,
+            namespace: String::new(),
+            name: namespace.to_owned(),
+        };
         if inner.items.contains_key(&key) {
             return None;
         }
-        inner.complete_since.map(|since| inner.gone.get(namespace).copied().map_or(since, |gone| gone.max(since)))
+        inner.complete_since.map(|since| {
+            inner
+                .gone
+                .get(namespace)
+                .copied()
+                .map_or(since, |gone| gone.max(since))
+        })
     }
 
     /// Notes a child as it is now; an older version than the known one is passed over. Returns whether anything changed.
@@ -152,7 +180,11 @@ impl ClusterCache {
         if key.kind == ChildKind::Namespace {
             inner.gone.remove(&key.name);
         }
-        inner.owned.entry(seen.owner.clone()).or_default().insert(key.clone());
+        inner
+            .owned
+            .entry(seen.owner.clone())
+            .or_default()
+            .insert(key.clone());
         inner.items.insert(key, seen);
         true
     }
@@ -165,7 +197,12 @@ impl ClusterCache {
     /// Notes that a kind was listed: what was not in the list is gone.
     pub fn listed(&self, kind: ChildKind, present: &HashSet<ChildKey>, now: Timestamp) {
         let mut inner = self.inner();
-        let surplus: Vec<_> = inner.items.keys().filter(|k| k.kind == kind && !present.contains(*k)).cloned().collect();
+        let surplus: Vec<_> = inner
+            .items
+            .keys()
+            .filter(|k| k.kind == kind && !present.contains(*k))
+            .cloned()
+            .collect();
         for key in surplus {
             inner.forget(&key, now);
         }

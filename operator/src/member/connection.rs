@@ -41,18 +41,44 @@ impl Connection {
     /// Opens a connection and starts its watches, of these kinds.
     #[must_use]
     pub fn open(name: &str, client: Client, queues: &Queues, kinds: &[ChildKind]) -> Self {
-        let (cache, ready, mut watches) = (Arc::new(ClusterCache::of(kinds)), Arc::new(Notify::new()), JoinSet::new());
-        let start = Start { client: client.clone(), cache: Arc::clone(&cache), ready: Arc::clone(&ready), queues: queues.clone() };
+        let (cache, ready, mut watches) = (
+            Arc::new(ClusterCache::of(kinds)),
+            Arc::new(Notify::new()),
+            JoinSet::new(),
+        );
+        let start = Start {
+            client: client.clone(),
+            cache: Arc::clone(&cache),
+            ready: Arc::clone(&ready),
+            queues: queues.clone(),
+        };
         for kind in kinds {
             match kind {
-                ChildKind::Namespace => start.watch::<Namespace>(&mut watches, *kind, Child::Namespace),
-                ChildKind::ResourceQuota => start.watch::<ResourceQuota>(&mut watches, *kind, Child::ResourceQuota),
-                ChildKind::LimitRange => start.watch::<LimitRange>(&mut watches, *kind, Child::LimitRange),
-                ChildKind::NetworkPolicy => start.watch::<NetworkPolicy>(&mut watches, *kind, Child::NetworkPolicy),
-                ChildKind::RoleBinding => start.watch::<RoleBinding>(&mut watches, *kind, Child::RoleBinding),
+                ChildKind::Namespace => {
+                    start.watch::<Namespace>(&mut watches, *kind, Child::Namespace);
+                }
+                ChildKind::ResourceQuota => {
+                    start.watch::<ResourceQuota>(&mut watches, *kind, Child::ResourceQuota);
+                }
+                ChildKind::LimitRange => {
+                    start.watch::<LimitRange>(&mut watches, *kind, Child::LimitRange);
+                }
+                ChildKind::NetworkPolicy => {
+                    start.watch::<NetworkPolicy>(&mut watches, *kind, Child::NetworkPolicy);
+                }
+                ChildKind::RoleBinding => {
+                    start.watch::<RoleBinding>(&mut watches, *kind, Child::RoleBinding);
+                }
             }
         }
-        Self { name: name.to_owned(), client, cache, turns: Semaphore::new(WRITERS), ready, _watches: watches }
+        Self {
+            name: name.to_owned(),
+            client,
+            cache,
+            turns: Semaphore::new(WRITERS),
+            ready,
+            _watches: watches,
+        }
     }
 
     /// Waits until every kind was listed.
@@ -75,7 +101,10 @@ impl Connection {
 }
 
 pub(super) fn now() -> Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "the edge where time enters what was observed")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the edge where time enters what was observed"
+    )]
     Timestamp::now()
 }
 
@@ -95,7 +124,11 @@ impl Start {
         let config = watcher::Config::default()
             .labels(&format!("{}={}", keys::MANAGED_BY, keys::QIPAN))
             .timeout(WATCH_SECONDS);
-        let (cache, ready, queues) = (Arc::clone(&self.cache), Arc::clone(&self.ready), self.queues.clone());
+        let (cache, ready, queues) = (
+            Arc::clone(&self.cache),
+            Arc::clone(&self.ready),
+            self.queues.clone(),
+        );
         watches.spawn(async move {
             let mut present = HashSet::new();
             let stream = watcher(api, config).default_backoff();
@@ -138,7 +171,9 @@ fn note(cache: &ClusterCache, child: &Child, queues: &Queues) {
 fn wake(child: &Child, queues: &Queues) {
     let label = |key| child.meta().labels.as_ref().and_then(|l| l.get(key));
     match (label(keys::TENANT), label(keys::GRANT)) {
-        (Some(tenant), Some(grant)) => queues.quotas.push_in(&keys::tenant_namespace(tenant), grant),
+        (Some(tenant), Some(grant)) => queues
+            .quotas
+            .push_in(&keys::tenant_namespace(tenant), grant),
         (Some(tenant), None) => queues.tenants.push(tenant),
         (None, _) => {}
     }

@@ -17,7 +17,9 @@ pub enum KubeconfigError {
     #[error("{0} is not allowed here: put the certificate or the token into the file itself")]
     NotAllowed(&'static str),
     /// It trusts any server.
-    #[error("insecure-skip-tls-verify is not allowed: put the certificate authority into certificate-authority-data")]
+    #[error(
+        "insecure-skip-tls-verify is not allowed: put the certificate authority into certificate-authority-data"
+    )]
     Insecure,
 }
 
@@ -36,9 +38,15 @@ impl Credential {
     /// # Errors
     /// See [`KubeconfigError`].
     pub async fn read(text: &str) -> Result<Self, KubeconfigError> {
-        let syntax = |why: &dyn std::fmt::Display| KubeconfigError::Syntax(first_line(&why.to_string()));
+        let syntax =
+            |why: &dyn std::fmt::Display| KubeconfigError::Syntax(first_line(&why.to_string()));
         let raw: serde_json::Value = serde_yaml::from_str(text).map_err(|e| syntax(&e))?;
-        for user in raw.pointer("/users").and_then(|u| u.as_array()).into_iter().flatten() {
+        for user in raw
+            .pointer("/users")
+            .and_then(|u| u.as_array())
+            .into_iter()
+            .flatten()
+        {
             for (path, name) in [
                 ("/user/exec", "exec"),
                 ("/user/auth-provider", "auth-provider"),
@@ -51,19 +59,38 @@ impl Credential {
                 }
             }
         }
-        for cluster in raw.pointer("/clusters").and_then(|c| c.as_array()).into_iter().flatten() {
-            if cluster.pointer("/cluster/insecure-skip-tls-verify").and_then(serde_json::Value::as_bool) == Some(true) {
+        for cluster in raw
+            .pointer("/clusters")
+            .and_then(|c| c.as_array())
+            .into_iter()
+            .flatten()
+        {
+            if cluster
+                .pointer("/cluster/insecure-skip-tls-verify")
+                .and_then(serde_json::Value::as_bool)
+                == Some(true)
+            {
                 return Err(KubeconfigError::Insecure);
             }
-            if cluster.pointer("/cluster/certificate-authority").is_some_and(|v| !v.is_null()) {
+            if cluster
+                .pointer("/cluster/certificate-authority")
+                .is_some_and(|v| !v.is_null())
+            {
                 return Err(KubeconfigError::NotAllowed("certificate-authority"));
             }
         }
         let kubeconfig = Kubeconfig::from_yaml(text).map_err(|e| syntax(&e))?;
-        let mut config =
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(|e| syntax(&e))?;
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .map_err(|e| syntax(&e))?;
         client_settings(&mut config);
-        let until = raw.pointer("/users").and_then(|u| u.as_array()).into_iter().flatten().filter_map(end).min();
+        let until = raw
+            .pointer("/users")
+            .and_then(|u| u.as_array())
+            .into_iter()
+            .flatten()
+            .filter_map(end)
+            .min();
         Ok(Self { config, until })
     }
 }
@@ -74,23 +101,37 @@ pub fn client_settings(config: &mut Config) {
     config.connect_timeout = Some(Duration::from_secs(5));
     config.write_timeout = Some(Duration::from_secs(15));
     // Longer than a watch lasts, so that only a dead connection meets it.
-    config.read_timeout = Some(Duration::from_secs(u64::from(crate::runtime::hub::WATCH_SECONDS) + 15));
+    config.read_timeout = Some(Duration::from_secs(
+        u64::from(crate::runtime::hub::WATCH_SECONDS) + 15,
+    ));
 }
 
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(200).collect()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect()
 }
 
 fn end(user: &serde_json::Value) -> Option<Timestamp> {
     let text = |path: &str| user.pointer(path).and_then(|v| v.as_str());
-    let certificate = text("/user/client-certificate-data").and_then(|data| certificate_end(&decode(data)?));
+    let certificate =
+        text("/user/client-certificate-data").and_then(|data| certificate_end(&decode(data)?));
     let token = text("/user/token").and_then(token_end);
-    [certificate, token].into_iter().flatten().min().map(whole_second)
+    [certificate, token]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(whole_second)
 }
 
 fn decode(data: &str) -> Option<Vec<u8>> {
     use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.decode(data.trim()).ok()
+    base64::engine::general_purpose::STANDARD
+        .decode(data.trim())
+        .ok()
 }
 
 fn certificate_end(pem: &[u8]) -> Option<Timestamp> {
@@ -102,7 +143,9 @@ fn certificate_end(pem: &[u8]) -> Option<Timestamp> {
 fn token_end(token: &str) -> Option<Timestamp> {
     use base64::Engine as _;
     let claims = token.split('.').nth(1)?;
-    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).ok()?;
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(claims)
+        .ok()?;
     let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
     Timestamp::from_second(claims.get("exp")?.as_i64()?).ok()
 }
@@ -124,17 +167,34 @@ mod tests {
 
     #[tokio::test]
     async fn what_runs_programs_reads_files_or_trusts_anyone_is_refused() {
-        assert_eq!(read("", "exec: {command: sh}").await.err(), Some(KubeconfigError::NotAllowed("exec")));
-        assert_eq!(read("", "tokenFile: /etc/shadow").await.err(), Some(KubeconfigError::NotAllowed("tokenFile")));
-        assert_eq!(read("insecure-skip-tls-verify: true", "token: t").await.err(), Some(KubeconfigError::Insecure));
+        assert_eq!(
+            read("", "exec: {command: sh}").await.err(),
+            Some(KubeconfigError::NotAllowed("exec"))
+        );
+        assert_eq!(
+            read("", "tokenFile: /etc/shadow").await.err(),
+            Some(KubeconfigError::NotAllowed("tokenFile"))
+        );
+        assert_eq!(
+            read("insecure-skip-tls-verify: true", "token: t")
+                .await
+                .err(),
+            Some(KubeconfigError::Insecure)
+        );
     }
 
     #[tokio::test]
     async fn the_end_of_a_token_is_read_and_no_error_repeats_it() {
         // {"exp":1700000000}
-        let good = read("", "token: e30.eyJleHAiOjE3MDAwMDAwMDB9.x").await.unwrap();
+        let good = read("", "token: e30.eyJleHAiOjE3MDAwMDAwMDB9.x")
+            .await
+            .unwrap();
         assert_eq!(good.until.unwrap().as_second(), 1_700_000_000);
-        let why = Credential::read("users: [{user: {token: geheim").await.err().unwrap().to_string();
+        let why = Credential::read("users: [{user: {token: geheim")
+            .await
+            .err()
+            .unwrap()
+            .to_string();
         assert!(!why.contains("geheim"), "{why}");
         assert!(Credential::read("kind: Config").await.is_err());
     }

@@ -14,14 +14,18 @@ pub fn expected() -> Vec<(String, String, Value)> {
         .filter_map(|object| {
             let kind = object.get("kind")?.as_str()?.to_owned();
             let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
-            kind.starts_with("ValidatingAdmissionPolicy").then(|| (kind, name, object.get("spec").cloned().unwrap_or_default()))
+            kind.starts_with("ValidatingAdmissionPolicy")
+                .then(|| (kind, name, object.get("spec").cloned().unwrap_or_default()))
         })
         .collect()
 }
 
 /// The expected objects that `found` lacks or has otherwise; `found` gives an object's spec by kind and name.
 #[must_use]
-pub fn missing<'a>(expected: &[(String, String, Value)], found: impl Fn(&str, &str) -> Option<&'a Value>) -> Vec<String> {
+pub fn missing<'a>(
+    expected: &[(String, String, Value)],
+    found: impl Fn(&str, &str) -> Option<&'a Value>,
+) -> Vec<String> {
     expected
         .iter()
         .filter(|(kind, name, spec)| found(kind, name).is_none_or(|there| !within(spec, there)))
@@ -32,11 +36,17 @@ pub fn missing<'a>(expected: &[(String, String, Value)], found: impl Fn(&str, &s
 /// Whether everything that `wanted` states stands in `there`; the API server adds defaults.
 fn within(wanted: &Value, there: &Value) -> bool {
     match (wanted, there) {
-        (Value::Object(wanted), Value::Object(there)) => {
-            wanted.iter().all(|(key, value)| there.get(key).map_or(empty(value), |there| within(value, there)))
-        }
+        (Value::Object(wanted), Value::Object(there)) => wanted.iter().all(|(key, value)| {
+            there
+                .get(key)
+                .map_or(empty(value), |there| within(value, there))
+        }),
         (Value::Array(wanted), Value::Array(there)) => {
-            wanted.len() == there.len() && wanted.iter().zip(there).all(|(wanted, there)| within(wanted, there))
+            wanted.len() == there.len()
+                && wanted
+                    .iter()
+                    .zip(there)
+                    .all(|(wanted, there)| within(wanted, there))
         }
         (Value::String(wanted), Value::String(there)) => wanted.trim() == there.trim(),
         (wanted, there) => wanted == there,
@@ -59,9 +69,23 @@ mod tests {
 
     #[test]
     fn defaults_may_be_added_and_nothing_else_changed() {
-        let wanted = vec![("P".to_owned(), "n".to_owned(), json!({"a": [{"b": 1}], "c": {}}))];
-        assert!(missing(&wanted, |_, _| Some(Box::leak(Box::new(json!({"a": [{"b": 1, "d": 2}]}))))).is_empty());
-        assert_eq!(missing(&wanted, |_, _| Some(Box::leak(Box::new(json!({"a": [{"b": 2}]}))))), ["P/n"]);
+        let wanted = vec![(
+            "P".to_owned(),
+            "n".to_owned(),
+            json!({"a": [{"b": 1}], "c": {}}),
+        )];
+        assert!(
+            missing(&wanted, |_, _| Some(Box::leak(Box::new(
+                json!({"a": [{"b": 1, "d": 2}]})
+            ))))
+            .is_empty()
+        );
+        assert_eq!(
+            missing(&wanted, |_, _| Some(Box::leak(Box::new(
+                json!({"a": [{"b": 2}]})
+            )))),
+            ["P/n"]
+        );
         assert_eq!(missing(&wanted, |_, _| None), ["P/n"]);
     }
 
@@ -70,6 +94,9 @@ mod tests {
         let expected = expected();
         let names = |kind: &str| expected.iter().filter(|(k, ..)| k == kind).count();
         assert!(names("ValidatingAdmissionPolicy") >= 4);
-        assert_eq!(names("ValidatingAdmissionPolicy"), names("ValidatingAdmissionPolicyBinding"));
+        assert_eq!(
+            names("ValidatingAdmissionPolicy"),
+            names("ValidatingAdmissionPolicyBinding")
+        );
     }
 }

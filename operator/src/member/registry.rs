@@ -117,14 +117,28 @@ impl Members {
     /// No member yet.
     #[must_use]
     pub fn new(hub: Client, hub_uid: String, queues: Queues) -> Arc<Self> {
-        Arc::new(Self { entries: Mutex::default(), hub, hub_uid, hub_connection: RwLock::default(), queues })
+        Arc::new(Self {
+            entries: Mutex::default(),
+            hub,
+            hub_uid,
+            hub_connection: RwLock::default(),
+            queues,
+        })
     }
 
     /// Opens the hub's own connection and waits until its children were listed.
     pub async fn open_hub(&self) {
-        let connection = Arc::new(Connection::open("hub", self.hub.clone(), &self.queues, &HUB_KINDS));
+        let connection = Arc::new(Connection::open(
+            "hub",
+            self.hub.clone(),
+            &self.queues,
+            &HUB_KINDS,
+        ));
         connection.listed().await;
-        *self.hub_connection.write().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+        *self
+            .hub_connection
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(connection);
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<MemberKey, Entry>> {
@@ -136,16 +150,25 @@ impl Members {
     /// # Errors
     /// [`Error::NotConnected`] while the member does not answer as itself.
     pub fn connection(&self, target: &Target, _cx: &Context) -> Result<Arc<Connection>, Error> {
-        self.get(target).ok_or_else(|| Error::NotConnected { cluster: target.to_string() })
+        self.get(target).ok_or_else(|| Error::NotConnected {
+            cluster: target.to_string(),
+        })
     }
 
     /// The connection to a target, if there is one.
     #[must_use]
     pub fn get(&self, target: &Target) -> Option<Arc<Connection>> {
         match target {
-            Target::Hub => self.hub_connection.read().unwrap_or_else(PoisonError::into_inner).clone(),
+            Target::Hub => self
+                .hub_connection
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
             Target::Member { platform, cluster } => {
-                let key = MemberKey { platform: platform.clone(), cluster: cluster.clone() };
+                let key = MemberKey {
+                    platform: platform.clone(),
+                    cluster: cluster.clone(),
+                };
                 self.entries().get(&key)?.connection.clone()
             }
         }
@@ -156,7 +179,8 @@ impl Members {
     pub fn of_platform(&self, platform: &str) -> BTreeMap<String, MemberView> {
         let entries = self.entries();
         let here = entries.iter().filter(|(key, _)| key.platform == platform);
-        here.map(|(key, entry)| (key.cluster.clone(), entry.view.clone())).collect()
+        here.map(|(key, entry)| (key.cluster.clone(), entry.view.clone()))
+            .collect()
     }
 
     /// Makes the members what they should be: changed ones are connected anew, surplus ones dropped.
@@ -190,9 +214,20 @@ impl Members {
                 facts: Facts::default(),
             };
             let (members, member) = (Arc::clone(self), key.clone());
-            #[expect(clippy::disallowed_methods, reason = "a member's task ends with its entry")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a member's task ends with its entry"
+            )]
             let task = tokio::spawn(async move { members.keep(&member).await });
-            entries.insert(key, Entry { desired, view, connection: None, task });
+            entries.insert(
+                key,
+                Entry {
+                    desired,
+                    view,
+                    connection: None,
+                    task,
+                },
+            );
         }
     }
 
@@ -200,7 +235,9 @@ impl Members {
     async fn keep(self: Arc<Self>, key: &MemberKey) {
         let mut wait = Duration::from_secs(1);
         loop {
-            let Some(desired) = self.entries().get(key).map(|e| e.desired.clone()) else { return };
+            let Some(desired) = self.entries().get(key).map(|e| e.desired.clone()) else {
+                return;
+            };
             match self.connect(key, &desired).await {
                 Ok(connection) => {
                     wait = Duration::from_secs(1);
@@ -213,7 +250,11 @@ impl Members {
         }
     }
 
-    async fn connect(&self, key: &MemberKey, desired: &Desired) -> Result<Arc<Connection>, (ClusterState, Verdict)> {
+    async fn connect(
+        &self,
+        key: &MemberKey,
+        desired: &Desired,
+    ) -> Result<Arc<Connection>, (ClusterState, Verdict)> {
         let cluster = key.to_string();
         let refuse = |verdict: Verdict| (ClusterState::Refused, verdict.with("cluster", &cluster));
         let (client, secret) = match &desired.source {
@@ -221,23 +262,48 @@ impl Members {
             Source::Hub => (self.hub.clone(), String::new()),
             Source::Kubeconfig { secret, text } => {
                 let malformed = |why: &dyn std::fmt::Display| {
-                    refuse(Verdict::no(Reason::KubeconfigMalformed).with("secret", secret).with("detail", why))
+                    refuse(
+                        Verdict::no(Reason::KubeconfigMalformed)
+                            .with("secret", secret)
+                            .with("detail", why),
+                    )
                 };
-                let credential = Credential::read(text).await.map_err(|why| malformed(&why))?;
+                let credential = Credential::read(text)
+                    .await
+                    .map_err(|why| malformed(&why))?;
                 self.note_credential(key, credential.until);
                 if let Some(until) = credential.until.filter(|until| *until <= now()) {
-                    return Err(refuse(Verdict::no(Reason::CredentialExpired).with("secret", secret).with("until", until)));
+                    return Err(refuse(
+                        Verdict::no(Reason::CredentialExpired)
+                            .with("secret", secret)
+                            .with("until", until),
+                    ));
                 }
-                (Client::try_from(credential.config).map_err(|why| malformed(&why))?, secret.clone())
+                (
+                    Client::try_from(credential.config).map_err(|why| malformed(&why))?,
+                    secret.clone(),
+                )
             }
         };
-        let uid = probe::uid(&client).await.map_err(|why| probe::refusal(&why, &cluster, &secret))?;
+        let uid = probe::uid(&client)
+            .await
+            .map_err(|why| probe::refusal(&why, &cluster, &secret))?;
         self.identify(key, desired, &uid, &secret)?;
         let facts = probe::facts(&client).await;
-        let connection = Arc::new(Connection::open(&cluster, client, &self.queues, &ChildKind::ALL));
-        if tokio::time::timeout(Duration::from_secs(30), connection.listed()).await.is_err() {
+        let connection = Arc::new(Connection::open(
+            &cluster,
+            client,
+            &self.queues,
+            &ChildKind::ALL,
+        ));
+        if tokio::time::timeout(Duration::from_secs(30), connection.listed())
+            .await
+            .is_err()
+        {
             let detail = "its objects could not be listed within 30 s";
-            let verdict = Verdict::unknown(Reason::Unreachable).with("secret", &secret).with("detail", detail);
+            let verdict = Verdict::unknown(Reason::Unreachable)
+                .with("secret", &secret)
+                .with("detail", detail);
             return Err((ClusterState::Unreachable, verdict.with("cluster", &cluster)));
         }
         self.found(key, uid, facts, Arc::clone(&connection));
@@ -245,12 +311,24 @@ impl Members {
     }
 
     /// Whether the cluster that answers is the one that this entry means.
-    fn identify(&self, key: &MemberKey, desired: &Desired, uid: &str, secret: &str) -> Result<(), (ClusterState, Verdict)> {
-        let refuse = |reason: Reason| Verdict::no(reason).with("cluster", key).with("secret", secret);
+    fn identify(
+        &self,
+        key: &MemberKey,
+        desired: &Desired,
+        uid: &str,
+        secret: &str,
+    ) -> Result<(), (ClusterState, Verdict)> {
+        let refuse = |reason: Reason| {
+            Verdict::no(reason)
+                .with("cluster", key)
+                .with("secret", secret)
+        };
         let verdict = if uid == self.hub_uid && desired.source != Source::Hub {
             refuse(Reason::IsTheHub)
         } else if let Some(known) = desired.known.as_ref().filter(|known| *known != uid) {
-            refuse(Reason::DifferentCluster).with("known", known).with("found", uid)
+            refuse(Reason::DifferentCluster)
+                .with("known", known)
+                .with("found", uid)
         } else if let Some(other) = self.other_with(key, uid, desired.known.is_some()) {
             refuse(Reason::ClusterDockedTwice).with("other", other)
         } else {
@@ -280,23 +358,41 @@ impl Members {
             if answer.is_err() {
                 answer = probe::uid(&connection.client).await;
             }
-            let Some((desired, known)) = self.entries().get(key).map(|e| (e.desired.clone(), e.view.uid.clone())) else { return };
+            let Some((desired, known)) = self
+                .entries()
+                .get(key)
+                .map(|e| (e.desired.clone(), e.view.uid.clone()))
+            else {
+                return;
+            };
             let secret = match &desired.source {
                 Source::Kubeconfig { secret, .. } => secret.clone(),
                 Source::Hub | Source::Refused(_) => String::new(),
             };
             match answer {
                 Ok(uid) if Some(&uid) == known.as_ref() => {
-                    MEMBER_CONTACT.with_label_values(&[&key.platform, &key.cluster]).set(now().as_second());
+                    MEMBER_CONTACT
+                        .with_label_values(&[&key.platform, &key.cluster])
+                        .set(now().as_second());
                     round += 1;
                     if round.is_multiple_of(FACTS_EVERY) {
                         self.refresh(key, probe::facts(&connection.client).await);
                     }
                 }
-                Ok(_) => return self.set(key, ClusterState::Unknown, Verdict::unknown(Reason::Progressing).with("what", "another cluster answers"), Some(now())),
+                Ok(_) => {
+                    return self.set(
+                        key,
+                        ClusterState::Unknown,
+                        Verdict::unknown(Reason::Progressing)
+                            .with("what", "another cluster answers"),
+                        Some(now()),
+                    );
+                }
                 Err(why) => {
                     let (state, verdict) = probe::refusal(&why, &key.to_string(), &secret);
-                    let contact = MEMBER_CONTACT.with_label_values(&[&key.platform, &key.cluster]).get();
+                    let contact = MEMBER_CONTACT
+                        .with_label_values(&[&key.platform, &key.cluster])
+                        .get();
                     return self.set(key, state, verdict, Timestamp::from_second(contact).ok());
                 }
             }
@@ -315,14 +411,20 @@ impl Members {
             entry.connection = Some(connection);
             let view = &mut entry.view;
             view.state = ClusterState::Connected;
-            view.verdict = Verdict::yes(Reason::Connected).with("connected", 1).with("clusters", 1);
+            view.verdict = Verdict::yes(Reason::Connected)
+                .with("connected", 1)
+                .with("clusters", 1);
             view.since = now;
             view.contact = Some(now);
             view.uid = Some(uid);
             view.facts = facts;
         }
-        MEMBER_UP.with_label_values(&[&key.platform, &key.cluster]).set(1);
-        MEMBER_CONTACT.with_label_values(&[&key.platform, &key.cluster]).set(now.as_second());
+        MEMBER_UP
+            .with_label_values(&[&key.platform, &key.cluster])
+            .set(1);
+        MEMBER_CONTACT
+            .with_label_values(&[&key.platform, &key.cluster])
+            .set(now.as_second());
         tracing::info!(member = %key, "connected");
         self.wake(key);
     }
@@ -338,7 +440,13 @@ impl Members {
         }
     }
 
-    fn set(&self, key: &MemberKey, state: ClusterState, verdict: Verdict, contact: Option<Timestamp>) {
+    fn set(
+        &self,
+        key: &MemberKey,
+        state: ClusterState,
+        verdict: Verdict,
+        contact: Option<Timestamp>,
+    ) {
         let changed = self.entries().get_mut(key).is_some_and(|entry| {
             let lost = entry.connection.take().is_some();
             let view = &mut entry.view;
@@ -352,7 +460,9 @@ impl Members {
             view.contact = contact.map(whole_second).or(view.contact);
             changed
         });
-        MEMBER_UP.with_label_values(&[&key.platform, &key.cluster]).set(0);
+        MEMBER_UP
+            .with_label_values(&[&key.platform, &key.cluster])
+            .set(0);
         if changed {
             tracing::warn!(member = %key, state = ?state, "not connected");
             self.wake(key);

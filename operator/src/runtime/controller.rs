@@ -25,7 +25,9 @@ use super::hub::Guarded;
 use super::{Context, Error, Plan, metrics};
 
 /// A status with conditions.
-pub trait Judged: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Judged:
+    Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
+{
     /// Its conditions.
     fn conditions(&mut self) -> &mut Conditions;
     /// The generation that it judged.
@@ -36,7 +38,15 @@ pub trait Judged: Clone + Debug + Default + PartialEq + Serialize + DeserializeO
 
 /// A kind that the operator manages.
 pub trait Managed:
-    Resource<DynamicType = (), Scope: Send> + HasStatus<Status: Judged> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+    Resource<DynamicType = (), Scope: Send>
+    + HasStatus<Status: Judged>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
 {
 }
 
@@ -73,7 +83,11 @@ pub trait Reconciler: Send + Sync + 'static {
     fn observe(cx: &Context, object: &Self::Object) -> Self::World;
 
     /// Decides. Pure: no client, no clock, no randomness.
-    fn plan(object: &Self::Object, world: &Self::World, now: Timestamp) -> Plan<Status<Self::Object>>;
+    fn plan(
+        object: &Self::Object,
+        world: &Self::World,
+        now: Timestamp,
+    ) -> Plan<Status<Self::Object>>;
 
     /// The typed API of an object.
     fn api(cx: &Context, object: &ObjectRef<Guarded<Self::Object>>) -> Api<Self::Object>;
@@ -85,19 +99,30 @@ pub struct Versions(Mutex<HashMap<String, u64>>);
 
 impl Versions {
     fn is_stale(&self, uid: &str, version: Option<&str>) -> bool {
-        let versions = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let seen = version.and_then(|v| v.parse::<u64>().ok()).unwrap_or(u64::MAX);
+        let versions = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let seen = version
+            .and_then(|v| v.parse::<u64>().ok())
+            .unwrap_or(u64::MAX);
         versions.get(uid).is_some_and(|written| seen < *written)
     }
 
     fn wrote(&self, uid: &str, version: Option<&str>) {
         if let Some(version) = version.and_then(|v| v.parse().ok()) {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(uid.to_owned(), version);
+            self.0
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .insert(uid.to_owned(), version);
         }
     }
 
     fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(uid);
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .remove(uid);
     }
 }
 
@@ -110,7 +135,10 @@ pub fn spawn(name: &'static str, task: impl Future<Output = ()> + Send + 'static
         if let Err(why) = handle.await
             && why.is_panic()
         {
-            tracing::error!(task = name, "a task panicked; the process ends so that its replica takes over");
+            tracing::error!(
+                task = name,
+                "a task panicked; the process ends so that its replica takes over"
+            );
             std::process::exit(70);
         }
     });
@@ -128,9 +156,15 @@ pub async fn run<R: Reconciler>(
     store: Store<Guarded<R::Object>>,
     queue: mpsc::UnboundedReceiver<ObjectRef<Guarded<R::Object>>>,
 ) {
-    let state = Arc::new(Run::<R> { cx, versions: Versions::default(), failures: Mutex::default() });
+    let state = Arc::new(Run::<R> {
+        cx,
+        versions: Versions::default(),
+        failures: Mutex::default(),
+    });
     let queue = UnboundedReceiverStream::new(queue).map(Ok::<_, std::convert::Infallible>);
-    let config = Config::default().debounce(R::DEBOUNCE).concurrency(R::CONCURRENCY);
+    let config = Config::default()
+        .debounce(R::DEBOUNCE)
+        .concurrency(R::CONCURRENCY);
     let passes = applier(
         |object: Arc<Guarded<R::Object>>, state: Arc<Run<R>>| Box::pin(one::<R>(object, state)),
         |_, _: &std::convert::Infallible, _| Action::await_change(),
@@ -142,20 +176,39 @@ pub async fn run<R: Reconciler>(
     passes.for_each(|_| std::future::ready(())).await;
 }
 
-async fn one<R: Reconciler>(guarded: Arc<Guarded<R::Object>>, state: Arc<Run<R>>) -> Result<Action, std::convert::Infallible> {
+async fn one<R: Reconciler>(
+    guarded: Arc<Guarded<R::Object>>,
+    state: Arc<Run<R>>,
+) -> Result<Action, std::convert::Infallible> {
     let reference = ObjectRef::from_obj(guarded.as_ref());
     let span = tracing::info_span!("reconcile", controller = R::NAME, object = %reference, generation = guarded.meta().generation);
     let started = Instant::now();
     let outcome = match &guarded.0 {
-        Ok(object) => pass::<R>(object, &reference, &state).instrument(span.clone()).await,
-        Err(invalid) => malformed::<R>(&invalid.error, &reference, &state).instrument(span.clone()).await,
+        Ok(object) => {
+            pass::<R>(object, &reference, &state)
+                .instrument(span.clone())
+                .await
+        }
+        Err(invalid) => {
+            malformed::<R>(&invalid.error, &reference, &state)
+                .instrument(span.clone())
+                .await
+        }
     };
-    metrics::DURATION.with_label_values(&[R::NAME]).observe(started.elapsed().as_secs_f64());
-    let mut failures = state.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    metrics::DURATION
+        .with_label_values(&[R::NAME])
+        .observe(started.elapsed().as_secs_f64());
+    let mut failures = state
+        .failures
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let (label, action) = match outcome {
         Ok((label, requeue)) => {
             failures.remove(&reference);
-            (label, requeue.map_or_else(Action::await_change, Action::requeue))
+            (
+                label,
+                requeue.map_or_else(Action::await_change, Action::requeue),
+            )
         }
         Err(error) => {
             let class = error.class();
@@ -163,24 +216,39 @@ async fn one<R: Reconciler>(guarded: Arc<Guarded<R::Object>>, state: Arc<Run<R>>
             *count = count.saturating_add(1);
             // 100 ms, 200 ms … 25 s, each with up to half of it added, so that many objects do not come back at once.
             let backoff = Duration::from_millis(100 << (*count - 1).min(8));
-            let wait = class.wait.unwrap_or(backoff).mul_f64(1.0 + rand::random::<f64>() / 2.0);
+            let wait = class
+                .wait
+                .unwrap_or(backoff)
+                .mul_f64(1.0 + rand::random::<f64>() / 2.0);
             span.in_scope(|| tracing::warn!(outcome = class.label, detail = %error.detail(), %error, retry.seconds = wait.as_secs_f64(), "a pass failed"));
             (class.label, Action::requeue(wait))
         }
     };
-    metrics::RECONCILES.with_label_values(&[R::NAME, label]).inc();
+    metrics::RECONCILES
+        .with_label_values(&[R::NAME, label])
+        .inc();
     Ok(action)
 }
 
 type Outcome = Result<(&'static str, Option<Duration>), Error>;
 
-async fn pass<R: Reconciler>(object: &R::Object, reference: &ObjectRef<Guarded<R::Object>>, state: &Run<R>) -> Outcome {
+async fn pass<R: Reconciler>(
+    object: &R::Object,
+    reference: &ObjectRef<Guarded<R::Object>>,
+    state: &Run<R>,
+) -> Outcome {
     let uid = object.meta().uid.clone().unwrap_or_default();
-    if state.versions.is_stale(&uid, object.meta().resource_version.as_deref()) {
+    if state
+        .versions
+        .is_stale(&uid, object.meta().resource_version.as_deref())
+    {
         return Err(Error::Stale);
     }
     let world = R::observe(&state.cx, object);
-    #[expect(clippy::disallowed_methods, reason = "the edge where time enters a pass")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the edge where time enters a pass"
+    )]
     let now = Timestamp::now();
     let mut plan = R::plan(object, &world, now);
     *plan.status.observed_generation() = object.meta().generation;
@@ -191,37 +259,73 @@ async fn pass<R: Reconciler>(object: &R::Object, reference: &ObjectRef<Guarded<R
         && let Some(verdict) = error.class().verdict
         && object.meta().deletion_timestamp.is_none()
     {
-        plan.status.conditions().set(ConditionType::Ready, &verdict, object.meta().generation, now);
+        plan.status.conditions().set(
+            ConditionType::Ready,
+            &verdict,
+            object.meta().generation,
+            now,
+        );
         let stored = apply::status(&state.cx, &api, &mut written, &plan.status).await;
-        tracing::debug!(stored = stored.is_ok(), "the failure was put into the status");
+        tracing::debug!(
+            stored = stored.is_ok(),
+            "the failure was put into the status"
+        );
     }
     if written.changed {
-        state.versions.wrote(&uid, written.object.meta().resource_version.as_deref());
+        state
+            .versions
+            .wrote(&uid, written.object.meta().resource_version.as_deref());
     }
     if written.released {
         state.versions.forget(&uid);
     }
     applied?;
-    Ok((if written.changed || written.children > 0 { "changed" } else { "unchanged" }, plan.requeue))
+    Ok((
+        if written.changed || written.children > 0 {
+            "changed"
+        } else {
+            "unchanged"
+        },
+        plan.requeue,
+    ))
 }
 
 /// Says on a malformed object what is wrong with it; its other fields stay as they are.
-async fn malformed<R: Reconciler>(detail: &str, reference: &ObjectRef<Guarded<R::Object>>, state: &Run<R>) -> Outcome {
-    #[expect(clippy::disallowed_methods, reason = "the edge where time enters a pass")]
+async fn malformed<R: Reconciler>(
+    detail: &str,
+    reference: &ObjectRef<Guarded<R::Object>>,
+    state: &Run<R>,
+) -> Outcome {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the edge where time enters a pass"
+    )]
     let now = Timestamp::now();
-    let verdict = Verdict::no(Reason::Malformed).with("detail", detail.chars().take(300).collect::<String>());
+    let verdict =
+        Verdict::no(Reason::Malformed).with("detail", detail.chars().take(300).collect::<String>());
     let resource = ApiResource::erase::<R::Object>(&());
     let client = state.cx.hub.client.clone();
     let api: Api<DynamicObject> = match &reference.namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     };
-    let Some(current) = apply::deadline("read a malformed object", api.get_opt(&reference.name)).await? else {
+    let Some(current) =
+        apply::deadline("read a malformed object", api.get_opt(&reference.name)).await?
+    else {
         return Ok(("gone", None));
     };
-    let stored = current.data.pointer("/status/conditions").cloned().unwrap_or_default();
+    let stored = current
+        .data
+        .pointer("/status/conditions")
+        .cloned()
+        .unwrap_or_default();
     let mut conditions: Conditions = serde_json::from_value(stored.clone()).unwrap_or_default();
-    conditions.set(ConditionType::Ready, &verdict, current.meta().generation, now);
+    conditions.set(
+        ConditionType::Ready,
+        &verdict,
+        current.meta().generation,
+        now,
+    );
     let wanted = serde_json::to_value(&conditions).unwrap_or_default();
     if wanted != stored {
         let patch = serde_json::json!({ "status": { "conditions": wanted } });

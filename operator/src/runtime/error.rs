@@ -57,22 +57,34 @@ pub struct Class {
     pub wait: Option<Duration>,
 }
 
+/// What the server said, where it was the server that failed the call.
+fn said(error: &kube::Error) -> Option<&kube::core::Status> {
+    if let kube::Error::Api(status) = error {
+        Some(status)
+    } else {
+        None
+    }
+}
+
 impl Error {
     /// Wraps a client error with what was tried.
     pub fn api(action: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let action = action.into();
-        move |source| Self::Api { action, source: Box::new(source) }
+        move |source| Self::Api {
+            action,
+            source: Box::new(source),
+        }
     }
 
     /// The HTTP status, where the server gave one.
     #[must_use]
     pub fn code(&self) -> Option<u16> {
         match self {
-            Self::Api { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => Some(status.code),
-                _ => None,
-            },
-            Self::Deadline { .. } | Self::Stale | Self::Taken { .. } | Self::NotConnected { .. } => None,
+            Self::Api { source, .. } => said(source).map(|status| status.code),
+            Self::Deadline { .. }
+            | Self::Stale
+            | Self::Taken { .. }
+            | Self::NotConnected { .. } => None,
         }
     }
 
@@ -80,11 +92,13 @@ impl Error {
     #[must_use]
     pub fn detail(&self) -> String {
         let text = match self {
-            Self::Api { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => status.message.clone(),
-                other => other.to_string(),
-            },
-            Self::Deadline { .. } | Self::Stale | Self::Taken { .. } | Self::NotConnected { .. } => self.to_string(),
+            Self::Api { source, .. } => {
+                said(source).map_or_else(|| source.to_string(), |status| status.message.clone())
+            }
+            Self::Deadline { .. }
+            | Self::Stale
+            | Self::Taken { .. }
+            | Self::NotConnected { .. } => self.to_string(),
         };
         text.chars().take(512).collect()
     }
@@ -92,16 +106,35 @@ impl Error {
     /// What follows from it.
     #[must_use]
     pub fn class(&self) -> Class {
-        let retry = |label| Class { label, verdict: None, wait: None };
+        let retry = |label| Class {
+            label,
+            verdict: None,
+            wait: None,
+        };
         match self {
-            Self::Stale => Class { label: "stale", verdict: None, wait: Some(Duration::from_secs(1)) },
-            Self::NotConnected { .. } => Class { label: "not_connected", verdict: None, wait: Some(Duration::from_secs(30)) },
-            Self::Taken { cluster, namespace, owner } => Class {
+            Self::Stale => Class {
+                label: "stale",
+                verdict: None,
+                wait: Some(Duration::from_secs(1)),
+            },
+            Self::NotConnected { .. } => Class {
+                label: "not_connected",
+                verdict: None,
+                wait: Some(Duration::from_secs(30)),
+            },
+            Self::Taken {
+                cluster,
+                namespace,
+                owner,
+            } => Class {
                 label: "taken",
                 verdict: Some(
-                    Verdict::no(Reason::NamespaceTaken).with("cluster", cluster).with("namespace", namespace).with("owner", owner),
+                    Verdict::no(Reason::NamespaceTaken)
+                        .with("cluster", cluster)
+                        .with("namespace", namespace)
+                        .with("owner", owner),
                 ),
-                wait: Some(Duration::from_secs(300)),
+                wait: Some(Duration::from_mins(5)),
             },
             Self::Deadline { action, .. } => self.failed("deadline", action),
             Self::Api { action, .. } => match self.code() {
@@ -110,9 +143,12 @@ impl Error {
                 Some(403) => Class {
                     label: "forbidden",
                     verdict: Some(
-                        Verdict::no(Reason::Forbidden).with("action", action).with("detail", self.detail()).with("cluster", "that cluster"),
+                        Verdict::no(Reason::Forbidden)
+                            .with("action", action)
+                            .with("detail", self.detail())
+                            .with("cluster", "that cluster"),
                     ),
-                    wait: Some(Duration::from_secs(60)),
+                    wait: Some(Duration::from_mins(1)),
                 },
                 _ => self.failed("api", action),
             },
@@ -120,7 +156,13 @@ impl Error {
     }
 
     fn failed(&self, label: &'static str, action: &str) -> Class {
-        let verdict = Verdict::no(Reason::ApiError).with("action", action).with("detail", self.detail());
-        Class { label, verdict: Some(verdict), wait: None }
+        let verdict = Verdict::no(Reason::ApiError)
+            .with("action", action)
+            .with("detail", self.detail());
+        Class {
+            label,
+            verdict: Some(verdict),
+            wait: None,
+        }
     }
 }

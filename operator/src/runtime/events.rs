@@ -20,11 +20,16 @@ impl Events {
     #[must_use]
     pub fn start(client: Client, identity: &str) -> Self {
         let (sender, mut queue) = mpsc::channel::<(Event, ObjectReference)>(QUEUE);
-        let reporter = Reporter { controller: "qipan-operator".into(), instance: Some(identity.to_owned()) };
+        let reporter = Reporter {
+            controller: "qipan-operator".into(),
+            instance: Some(identity.to_owned()),
+        };
         let recorder = Recorder::new(client, reporter);
         super::controller::spawn("events", async move {
             while let Some((event, object)) = queue.recv().await {
-                let published = tokio::time::timeout(super::apply::DEADLINE, recorder.publish(&event, &object)).await;
+                let published =
+                    tokio::time::timeout(super::apply::DEADLINE, recorder.publish(&event, &object))
+                        .await;
                 if let Ok(Err(why)) = published {
                     tracing::debug!(error = %why, "failed to publish an event");
                 }
@@ -35,12 +40,19 @@ impl Events {
 
     /// Says a new judgement on Ready, unless it is one that only passes through.
     pub fn judged(&self, object: &ObjectReference, condition: &Condition) {
-        if matches!(condition.reason.as_str(), "Progressing" | "AwaitingEnforcement" | "AwaitingPool") {
+        if matches!(
+            condition.reason.as_str(),
+            "Progressing" | "AwaitingEnforcement" | "AwaitingPool"
+        ) {
             return;
         }
         let good = condition.status == ConditionStatus::True;
         let event = Event {
-            type_: if good { EventType::Normal } else { EventType::Warning },
+            type_: if good {
+                EventType::Normal
+            } else {
+                EventType::Warning
+            },
             reason: condition.reason.clone(),
             note: Some(condition.message.chars().take(NOTE).collect()),
             action: "Reconcile".into(),

@@ -99,10 +99,14 @@ pub fn good<K>(store: &Store<Guarded<K>>) -> impl Iterator<Item = Arc<Guarded<K>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
-    store.state().into_iter().filter(|guarded| guarded.0.is_ok())
+    store
+        .state()
+        .into_iter()
+        .filter(|guarded| guarded.0.is_ok())
 }
 
 /// A cluster-scoped object by name, where it is there and well-formed.
+#[must_use]
 pub fn by_name<K>(store: &Store<Guarded<K>>, name: &str) -> Option<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + 'static,
@@ -111,10 +115,31 @@ where
 }
 
 impl Hub {
+    fn links(&self) -> Links {
+        Links {
+            queues: self.queues.clone(),
+            platforms: self.platforms.clone(),
+            tenants: self.tenants.clone(),
+            quotas: self.quotas.clone(),
+        }
+    }
+
+    async fn listed(&self) -> Result<(), anyhow::Error> {
+        self.profiles.wait_until_ready().await?;
+        self.sites.wait_until_ready().await?;
+        self.platforms.wait_until_ready().await?;
+        self.tenants.wait_until_ready().await?;
+        self.quotas.wait_until_ready().await?;
+        self.secrets.wait_until_ready().await?;
+        Ok(())
+    }
+
     /// Whether a grant of this UID exists.
     #[must_use]
     pub fn has_grant(&self, uid: &str) -> bool {
-        self.quotas.find(|q| q.meta().uid.as_deref() == Some(uid)).is_some()
+        self.quotas
+            .find(|q| q.meta().uid.as_deref() == Some(uid))
+            .is_some()
     }
 
     /// Asks for a pass over every grant of a platform.
@@ -123,8 +148,13 @@ impl Hub {
             if let Ok(quota) = &quota.0
                 && quota.spec.platform == platform
             {
-                let (namespace, name) = (quota.metadata.namespace.as_deref(), quota.metadata.name.as_deref());
-                self.queues.quotas.push_in(namespace.unwrap_or_default(), name.unwrap_or_default());
+                let (namespace, name) = (
+                    quota.metadata.namespace.as_deref(),
+                    quota.metadata.name.as_deref(),
+                );
+                self.queues
+                    .quotas
+                    .push_in(namespace.unwrap_or_default(), name.unwrap_or_default());
             }
         }
     }
@@ -139,25 +169,38 @@ impl Hub {
     ///
     /// # Errors
     /// When the hub's `kube-system` namespace cannot be read or a store ends before it is ready.
-    pub async fn start(client: Client, namespace: &str, queues: Queues) -> Result<Self, anyhow::Error> {
+    pub async fn start(
+        client: Client,
+        namespace: &str,
+        queues: Queues,
+    ) -> Result<Self, anyhow::Error> {
         let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
-        let system = super::apply::deadline("read namespace kube-system of the hub", namespaces.get("kube-system")).await?;
+        let system = super::apply::deadline(
+            "read namespace kube-system of the hub",
+            namespaces.get("kube-system"),
+        )
+        .await?;
         let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
-        let (q, all) = (queues.clone(), watcher::Config::default());
-        let profiles = watch(Api::all(client.clone()), all.clone(), move |_, _: &Guarded<GovernanceProfile>, hub| {
-            q.profiles.push("default");
-            let _ = q.docking.send(());
-            hub.everything();
-        });
-        let (profiles, on_profiles) = profiles;
-        let (sites, on_sites) = watch(Api::all(client.clone()), all.clone(), |_, site: &Guarded<Site>, hub| {
-            hub.queues.sites.push(&name(site));
-            hub.every_platform();
-        });
-        let (platforms, on_platforms) = watch(Api::all(client.clone()), all.clone(), super::hub::platform_changed);
-        let (tenants, on_tenants) = watch(Api::all(client.clone()), all.clone(), super::hub::tenant_changed);
-        let (quotas, on_quotas) = watch(Api::all(client.clone()), all, super::hub::quota_changed);
-        let labelled = watcher::Config::default().labels(&format!("{}=true", crds::keys::KUBECONFIG));
+        let all = watcher::Config::default();
+        let (profiles, on_profiles) = watch(
+            Api::all(client.clone()),
+            all.clone(),
+            |_, _: &Guarded<GovernanceProfile>, hub| hub.everything(),
+        );
+        let (sites, on_sites) = watch(
+            Api::all(client.clone()),
+            all.clone(),
+            |_, site: &Guarded<Site>, hub| {
+                hub.queues.sites.push(&name(site));
+                hub.every_platform();
+            },
+        );
+        let (platforms, on_platforms) =
+            watch(Api::all(client.clone()), all.clone(), platform_changed);
+        let (tenants, on_tenants) = watch(Api::all(client.clone()), all.clone(), tenant_changed);
+        let (quotas, on_quotas) = watch(Api::all(client.clone()), all, quota_changed);
+        let labelled =
+            watcher::Config::default().labels(&format!("{}=true", crds::keys::KUBECONFIG));
         let (secrets, on_secrets) = watch(secrets, labelled, |_, _: &Secret, hub| {
             let _ = hub.queues.docking.send(());
             hub.every_platform();
@@ -174,21 +217,18 @@ impl Hub {
             secrets,
             queues,
         };
-        let links = Links {
-            queues: hub.queues.clone(),
-            platforms: hub.platforms.clone(),
-            tenants: hub.tenants.clone(),
-            quotas: hub.quotas.clone(),
-        };
-        for start in [on_profiles, on_sites, on_platforms, on_tenants, on_quotas, on_secrets] {
+        let links = hub.links();
+        for start in [
+            on_profiles,
+            on_sites,
+            on_platforms,
+            on_tenants,
+            on_quotas,
+            on_secrets,
+        ] {
             start(links.clone());
         }
-        hub.profiles.wait_until_ready().await?;
-        hub.sites.wait_until_ready().await?;
-        hub.platforms.wait_until_ready().await?;
-        hub.tenants.wait_until_ready().await?;
-        hub.quotas.wait_until_ready().await?;
-        hub.secrets.wait_until_ready().await?;
+        hub.listed().await?;
         Ok(hub)
     }
 }
@@ -211,6 +251,8 @@ impl Links {
     }
 
     fn everything(&self) {
+        self.queues.profiles.push("default");
+        let _ = self.queues.docking.send(());
         self.every_platform();
         for tenant in self.tenants.state() {
             self.queues.tenants.push(&name(tenant.as_ref()));
@@ -245,13 +287,20 @@ fn name<K: Resource>(object: &K) -> String {
 }
 
 fn waits(quota: &TenantQuota) -> bool {
-    !quota.status.as_ref().is_some_and(|s| s.conditions.is_true(crds::ConditionType::Admitted))
+    !quota
+        .status
+        .as_ref()
+        .is_some_and(|s| s.conditions.is_true(crds::ConditionType::Admitted))
 }
 
-fn platform_changed(old: Option<Arc<Guarded<CloudPlatform>>>, new: &Guarded<CloudPlatform>, links: &Links) {
+fn platform_changed(
+    old: Option<&Guarded<CloudPlatform>>,
+    new: &Guarded<CloudPlatform>,
+    links: &Links,
+) {
     let platform = name(new);
     links.queues.platforms.push(&platform);
-    let (old, Ok(new)) = (old.as_ref().and_then(|o| o.0.as_ref().ok()), &new.0) else {
+    let (old, Ok(new)) = (old.and_then(|o| o.0.as_ref().ok()), &new.0) else {
         links.grants_where(|q| q.spec.platform == platform);
         return;
     };
@@ -261,7 +310,12 @@ fn platform_changed(old: Option<Arc<Guarded<CloudPlatform>>>, new: &Guarded<Clou
         links.grants_where(|q| q.spec.platform == platform);
         return;
     }
-    let pools = |p: &CloudPlatform| p.status.as_ref().map(|s| s.pools.clone()).unwrap_or_default();
+    let pools = |p: &CloudPlatform| {
+        p.status
+            .as_ref()
+            .map(|s| s.pools.clone())
+            .unwrap_or_default()
+    };
     let (before, after) = (old.map(pools).unwrap_or_default(), pools(new));
     if before != after {
         for pool in &after {
@@ -276,17 +330,28 @@ fn platform_changed(old: Option<Arc<Guarded<CloudPlatform>>>, new: &Guarded<Clou
     }
 }
 
-fn tenant_changed(old: Option<Arc<Guarded<Tenant>>>, new: &Guarded<Tenant>, links: &Links) {
+fn tenant_changed(old: Option<&Guarded<Tenant>>, new: &Guarded<Tenant>, links: &Links) {
     let tenant = name(new);
     links.queues.tenants.push(&tenant);
     let ready = |t: &Guarded<Tenant>| {
-        let status = t.0.as_ref().ok().and_then(|t| t.status.clone()).unwrap_or_default();
-        (status.conditions.is_true(crds::ConditionType::Ready), t.0.as_ref().ok().and_then(|t| t.metadata.generation))
+        let status =
+            t.0.as_ref()
+                .ok()
+                .and_then(|t| t.status.clone())
+                .unwrap_or_default();
+        (
+            status.conditions.is_true(crds::ConditionType::Ready),
+            t.0.as_ref().ok().and_then(|t| t.metadata.generation),
+        )
     };
     let budget = |t: &Guarded<Tenant>| t.0.as_ref().ok().and_then(|t| t.status.clone()?.budget);
-    if old.as_ref().is_none_or(|o| ready(o) != ready(new)) {
+    if old.is_none_or(|o| ready(o) != ready(new)) {
         for other in links.tenants.state() {
-            if other.0.as_ref().is_ok_and(|t| t.spec.parent.as_deref() == Some(&tenant)) {
+            if other
+                .0
+                .as_ref()
+                .is_ok_and(|t| t.spec.parent.as_deref() == Some(&tenant))
+            {
                 links.queues.tenants.push(&name(other.as_ref()));
             }
         }
@@ -295,7 +360,7 @@ fn tenant_changed(old: Option<Arc<Guarded<Tenant>>>, new: &Guarded<Tenant>, link
         // Whether its grants may grow is the platforms' question.
         links.every_platform();
     }
-    if old.as_ref().and_then(|o| budget(o)) != budget(new) {
+    if old.and_then(budget) != budget(new) {
         if let Some(account) = budget(new) {
             links.grants_promised(&account);
         }
@@ -308,7 +373,7 @@ fn tenant_changed(old: Option<Arc<Guarded<Tenant>>>, new: &Guarded<Tenant>, link
     }
 }
 
-fn quota_changed(old: Option<Arc<Guarded<TenantQuota>>>, new: &Guarded<TenantQuota>, links: &Links) {
+fn quota_changed(old: Option<&Guarded<TenantQuota>>, new: &Guarded<TenantQuota>, links: &Links) {
     let namespace = new.meta().namespace.clone().unwrap_or_default();
     links.queues.quotas.push_in(&namespace, &name(new));
     // What an account sees of a grant: its spec, its deletion, what it is charged and uses.
@@ -323,7 +388,7 @@ fn quota_changed(old: Option<Arc<Guarded<TenantQuota>>>, new: &Guarded<TenantQuo
             status.is_some_and(|s| s.conditions.is_true(crds::ConditionType::InForce)),
         )
     };
-    if old.as_ref().is_some_and(|o| account(o) == account(new)) {
+    if old.is_some_and(|o| account(o) == account(new)) {
         return;
     }
     if let Ok(quota) = &new.0 {
@@ -346,7 +411,7 @@ type Start = Box<dyn FnOnce(Links) + Send>;
 fn watch<K>(
     api: Api<K>,
     config: watcher::Config,
-    changed: impl Fn(Option<Arc<K>>, &K, &Links) + Send + Sync + 'static,
+    changed: impl Fn(Option<&K>, &K, &Links) + Send + Sync + 'static,
 ) -> (Store<K>, Start)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -356,9 +421,11 @@ where
     let before = reader.clone();
     let start = move |links: Links| {
         spawn("watch", async move {
-            let stream = watcher(api, config.timeout(WATCH_SECONDS)).default_backoff().modify(|object| {
-                object.meta_mut().managed_fields = None;
-            });
+            let stream = watcher(api, config.timeout(WATCH_SECONDS))
+                .default_backoff()
+                .modify(|object| {
+                    object.meta_mut().managed_fields = None;
+                });
             let mut stream = std::pin::pin!(stream);
             while let Some(event) = stream.next().await {
                 let event = match event {
@@ -369,13 +436,17 @@ where
                     }
                 };
                 let touched = match &event {
-                    watcher::Event::Apply(o) | watcher::Event::InitApply(o) | watcher::Event::Delete(o) => Some(o.clone()),
+                    watcher::Event::Apply(o)
+                    | watcher::Event::InitApply(o)
+                    | watcher::Event::Delete(o) => Some(o.clone()),
                     watcher::Event::Init | watcher::Event::InitDone => None,
                 };
-                let old = touched.as_ref().and_then(|o| before.get(&ObjectRef::from_obj(o)));
+                let old = touched
+                    .as_ref()
+                    .and_then(|o| before.get(&ObjectRef::from_obj(o)));
                 writer.apply_watcher_event(&event);
                 if let Some(object) = touched {
-                    changed(old, &object, &links);
+                    changed(old.as_deref(), &object, &links);
                 }
             }
         });

@@ -32,7 +32,12 @@ impl Elector {
     /// An elector for a Lease; `identity` tells replicas apart.
     #[must_use]
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace), name: name.into(), identity: identity.into(), seen: None }
+        Self {
+            api: Api::namespaced(client, namespace),
+            name: name.into(),
+            identity: identity.into(),
+            seen: None,
+        }
     }
 
     /// Waits until this replica leads.
@@ -66,7 +71,9 @@ impl Elector {
 
     /// Gives the Lease up so that another replica can lead at once.
     pub async fn release(&mut self, now: Timestamp) {
-        let Ok(Some(mut lease)) = self.api.get_opt(&self.name).await else { return };
+        let Ok(Some(mut lease)) = self.api.get_opt(&self.name).await else {
+            return;
+        };
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() == Some(&self.identity) {
             spec.holder_identity = Some(String::new());
@@ -76,24 +83,9 @@ impl Elector {
     }
 
     async fn attempt(&mut self, now: Timestamp) -> Result<bool, super::Error> {
-        let action = "read the lease";
-        let Some(mut lease) = super::apply::deadline(action, self.api.get_opt(&self.name)).await? else {
-            let spec = LeaseSpec {
-                holder_identity: Some(self.identity.clone()),
-                lease_duration_seconds: i32::try_from(LEASE.as_secs()).ok(),
-                acquire_time: Some(MicroTime(now)),
-                renew_time: Some(MicroTime(now)),
-                lease_transitions: Some(0),
-                ..LeaseSpec::default()
-            };
-            let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
-            let lease = Lease { metadata, spec: Some(spec) };
-            let created = super::apply::deadline("create the lease", self.api.create(&PostParams::default(), &lease)).await;
-            return match created {
-                Ok(_) => Ok(true),
-                Err(why) if why.code() == Some(409) => Ok(false),
-                Err(why) => Err(why),
-            };
+        let found = super::apply::deadline("read the lease", self.api.get_opt(&self.name)).await?;
+        let Some(mut lease) = found else {
+            return self.create(now).await;
         };
         let version = lease.resource_version().unwrap_or_default();
         let spec = lease.spec.get_or_insert_default();
@@ -117,6 +109,39 @@ impl Elector {
         spec.lease_duration_seconds = i32::try_from(LEASE.as_secs()).ok();
         match super::apply::replace(&self.api, &lease).await {
             Ok(()) => Ok(true),
+            Err(why) if why.code() == Some(409) => Ok(false),
+            Err(why) => Err(why),
+        }
+    }
+
+    async fn create(&self, now: Timestamp) -> Result<bool, super::Error> {
+        let spec = LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(LEASE.as_secs()).ok(),
+            acquire_time: Some(MicroTime(now)),
+            renew_time: Some(MicroTime(now)),
+            lease_transitions: Some(0),
+            ..LeaseSpec::default()
+        };
+        let metadata = ObjectMeta {
+            name: Some(self.name.clone()),
+            ..ObjectMeta::default()
+        };
+        let lease = Lease {
+            metadata,
+            spec: Some(spec),
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a Lease is no child: the elector keeps it by itself"
+        )]
+        let created = super::apply::deadline(
+            "create the lease",
+            self.api.create(&PostParams::default(), &lease),
+        )
+        .await;
+        match created {
+            Ok(_) => Ok(true),
             Err(why) if why.code() == Some(409) => Ok(false),
             Err(why) => Err(why),
         }

@@ -9,17 +9,24 @@ use prometheus::{
 /// The one registry.
 pub static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
-fn register<M: prometheus::core::Collector + Clone + 'static>(metric: Result<M, prometheus::Error>) -> M {
+fn register<M: prometheus::core::Collector + Clone + 'static>(
+    metric: Result<M, prometheus::Error>,
+) -> M {
     // Names and labels are literals of this file; a wrong one fails the first test that touches it.
     let metric = metric.unwrap_or_else(|e| unreachable!("metric literal: {e}"));
-    REGISTRY.register(Box::new(metric.clone())).unwrap_or_else(|e| unreachable!("metric literal: {e}"));
+    REGISTRY
+        .register(Box::new(metric.clone()))
+        .unwrap_or_else(|e| unreachable!("metric literal: {e}"));
     metric
 }
 
 /// Passes by controller and outcome.
 pub static RECONCILES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register(IntCounterVec::new(
-        opts!("qipan_reconciles_total", "Passes by controller and outcome. A steady rate without changes is a loop: look at the outcome."),
+        opts!(
+            "qipan_reconciles_total",
+            "Passes by controller and outcome. A steady rate without changes is a loop: look at the outcome."
+        ),
         &["controller", "outcome"],
     ))
 });
@@ -39,7 +46,10 @@ pub static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
 /// Writes to API servers.
 pub static WRITES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register(IntCounterVec::new(
-        opts!("qipan_writes_total", "Writes by resource and verb, Events and Leases left out. Zero while nothing changes."),
+        opts!(
+            "qipan_writes_total",
+            "Writes by resource and verb, Events and Leases left out. Zero while nothing changes."
+        ),
         &["resource", "verb"],
     ))
 });
@@ -47,7 +57,10 @@ pub static WRITES: LazyLock<IntCounterVec> = LazyLock::new(|| {
 /// Whether each member answers.
 pub static MEMBER_UP: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     register(IntGaugeVec::new(
-        opts!("qipan_member_up", "1 while the cluster answers as itself, 0 otherwise. Absent: not configured."),
+        opts!(
+            "qipan_member_up",
+            "1 while the cluster answers as itself, 0 otherwise. Absent: not configured."
+        ),
         &["platform", "cluster"],
     ))
 });
@@ -55,14 +68,20 @@ pub static MEMBER_UP: LazyLock<IntGaugeVec> = LazyLock::new(|| {
 /// When each member last answered.
 pub static MEMBER_CONTACT: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     register(IntGaugeVec::new(
-        opts!("qipan_member_last_contact_seconds", "Unix time of the last answer of the cluster: the age that status does not refresh."),
+        opts!(
+            "qipan_member_last_contact_seconds",
+            "Unix time of the last answer of the cluster: the age that status does not refresh."
+        ),
         &["platform", "cluster"],
     ))
 });
 
 /// Whether this replica leads.
 pub static LEADER: LazyLock<IntGauge> = LazyLock::new(|| {
-    register(IntGauge::new("qipan_leader", "1 on the replica that holds the Lease. The sum over replicas is 1, or 0 for a moment."))
+    register(IntGauge::new(
+        "qipan_leader",
+        "1 on the replica that holds the Lease. The sum over replicas is 1, or 0 for a moment.",
+    ))
 });
 
 /// The metrics as Prometheus reads them.

@@ -47,8 +47,13 @@ pub enum ChildKind {
 
 impl ChildKind {
     /// Every kind of child.
-    pub const ALL: [Self; 5] =
-        [Self::Namespace, Self::ResourceQuota, Self::LimitRange, Self::NetworkPolicy, Self::RoleBinding];
+    pub const ALL: [Self; 5] = [
+        Self::Namespace,
+        Self::ResourceQuota,
+        Self::LimitRange,
+        Self::NetworkPolicy,
+        Self::RoleBinding,
+    ];
 
     /// API group and plural, for roles.
     #[must_use]
@@ -128,7 +133,11 @@ pub struct ChildKey {
 impl std::fmt::Display for ChildKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = self.kind.resource().1;
-        if self.namespace.is_empty() { write!(f, "{kind}/{}", self.name) } else { write!(f, "{kind}/{}/{}", self.namespace, self.name) }
+        if self.namespace.is_empty() {
+            write!(f, "{kind}/{}", self.name)
+        } else {
+            write!(f, "{kind}/{}/{}", self.namespace, self.name)
+        }
     }
 }
 
@@ -172,6 +181,14 @@ pub struct Plan<S> {
 impl<S> Plan<S> {
     /// A plan that writes a status and nothing else.
     pub const fn say(status: S) -> Self {
-        Self { children: Children::Keep, heir_of: Vec::new(), remove: Vec::new(), status, ledger_first: false, finalizer: false, requeue: None }
+        Self {
+            children: Children::Keep,
+            heir_of: Vec::new(),
+            remove: Vec::new(),
+            status,
+            ledger_first: false,
+            finalizer: false,
+            requeue: None,
+        }
     }
 }

@@ -87,7 +87,10 @@ impl Step {
 pub fn step(input: &Input<'_>) -> Step {
     let mut entries: BTreeMap<LeafKey, LeafEntry> = BTreeMap::new();
     for entry in input.entries {
-        entries.insert((entry.cluster.clone(), entry.namespace.clone()), entry.clone());
+        entries.insert(
+            (entry.cluster.clone(), entry.namespace.clone()),
+            entry.clone(),
+        );
     }
     for key in input.desired.keys().chain(input.seen.keys()) {
         entries.entry(key.clone()).or_insert_with(|| LeafEntry {
@@ -108,7 +111,13 @@ pub fn step(input: &Input<'_>) -> Step {
     let nothing = ResourceList::default();
     for (key, entry) in &mut entries {
         let seen = input.seen.get(key).unwrap_or(&LeafSeen::Unknown);
-        retarget(entry, seen, input.desired.get(key).unwrap_or(&nothing), &mut room, input.now);
+        retarget(
+            entry,
+            seen,
+            input.desired.get(key).unwrap_or(&nothing),
+            &mut room,
+            input.now,
+        );
     }
     let wanted = |key: &LeafKey| input.desired.contains_key(key);
     let entries = entries.into_iter().filter(|(key, entry)| {
@@ -116,7 +125,10 @@ pub fn step(input: &Input<'_>) -> Step {
         let gone = matches!(input.seen.get(key), Some(LeafSeen::Absent(_)));
         wanted(key) || !gone || !entry.ceiling.is_zero()
     });
-    Step { entries: entries.map(|(_, entry)| entry).collect(), look_again }
+    Step {
+        entries: entries.map(|(_, entry)| entry).collect(),
+        look_again,
+    }
 }
 
 /// Records what is in force above the ceiling, and an epoch that is ahead (a ledger that was restored or lost).
@@ -143,7 +155,7 @@ fn settle(entry: &mut LeafEntry, seen: &LeafSeen, input: &Input<'_>) -> Option<T
         return None;
     }
     match seen {
-        LeafSeen::Unknown => None,
+        LeafSeen::Unknown | LeafSeen::Present { quota: None, .. } => None,
         LeafSeen::Absent(since) => {
             // Nothing is in force without its namespace; a late creation may still be on its way.
             let due = entry.since.map_or(*since, |changed| changed.max(*since)) + input.settle;
@@ -154,9 +166,14 @@ fn settle(entry: &mut LeafEntry, seen: &LeafSeen, input: &Input<'_>) -> Option<T
             entry.ceiling = entry.target.clone();
             None
         }
-        LeafSeen::Present { quota: None, .. } => None,
-        LeafSeen::Present { quota: Some(quota), .. } => {
-            let (Some(shown), Some(enforced), Some(used)) = (quota.shown_since, &quota.in_force, &quota.used) else { return None };
+        LeafSeen::Present {
+            quota: Some(quota), ..
+        } => {
+            let (Some(shown), Some(enforced), Some(used)) =
+                (quota.shown_since, &quota.in_force, &quota.used)
+            else {
+                return None;
+            };
             let as_written = quota.epoch == entry.epoch && quota.hard == entry.target;
             if !as_written {
                 return None;
@@ -168,7 +185,10 @@ fn settle(entry: &mut LeafEntry, seen: &LeafSeen, input: &Input<'_>) -> Option<T
             for (name, ceiling) in &mut entry.ceiling.0 {
                 // A missing key is unknown, not zero.
                 if let (Some(in_force), Some(in_use)) = (enforced.0.get(name), used.0.get(name)) {
-                    *ceiling = (*in_force).max(*in_use).max(entry.target.of(name)).min(*ceiling);
+                    *ceiling = (*in_force)
+                        .max(*in_use)
+                        .max(entry.target.of(name))
+                        .min(*ceiling);
                 }
             }
             None
@@ -176,21 +196,40 @@ fn settle(entry: &mut LeafEntry, seen: &LeafSeen, input: &Input<'_>) -> Option<T
     }
 }
 
-fn room(entries: &BTreeMap<LeafKey, LeafEntry>, admitted: &ResourceList) -> BTreeMap<String, Quantity> {
+fn room(
+    entries: &BTreeMap<LeafKey, LeafEntry>,
+    admitted: &ResourceList,
+) -> BTreeMap<String, Quantity> {
     let ceilings: ResourceList = entries.values().map(|e| &e.ceiling).sum();
     let names = admitted.0.keys().chain(ceilings.0.keys());
-    names.map(|name| (name.clone(), admitted.of(name).minus(ceilings.of(name)))).collect()
+    names
+        .map(|name| (name.clone(), admitted.of(name).minus(ceilings.of(name))))
+        .collect()
 }
 
 /// Brings the target as near to what is wanted as there is room for; every change is a new epoch.
-fn retarget(entry: &mut LeafEntry, seen: &LeafSeen, desired: &ResourceList, room: &mut BTreeMap<String, Quantity>, now: Timestamp) {
+fn retarget(
+    entry: &mut LeafEntry,
+    seen: &LeafSeen,
+    desired: &ResourceList,
+    room: &mut BTreeMap<String, Quantity>,
+    now: Timestamp,
+) {
     let frozen = match seen {
         LeafSeen::Unknown => true,
         LeafSeen::Present { terminating, .. } => *terminating,
         LeafSeen::Absent(_) => false,
     };
     // A key is never removed: what is no longer wanted is 0.
-    let mut target = ResourceList(entry.target.0.keys().map(|name| (name.clone(), Quantity::ZERO)).collect()).plus(desired);
+    let mut target = ResourceList(
+        entry
+            .target
+            .0
+            .keys()
+            .map(|name| (name.clone(), Quantity::ZERO))
+            .collect(),
+    )
+    .plus(desired);
     for (name, wanted) in &mut target.0 {
         let ceiling = entry.ceiling.of(name);
         if *wanted <= ceiling {

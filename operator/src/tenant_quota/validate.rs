@@ -22,7 +22,10 @@ pub struct Valid {
 }
 
 fn list(names: impl Iterator<Item = impl AsRef<str>>) -> String {
-    names.map(|n| n.as_ref().to_owned()).collect::<Vec<_>>().join(", ")
+    names
+        .map(|n| n.as_ref().to_owned())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Resource names as quota admission counts them, each once.
@@ -34,10 +37,15 @@ pub fn canonical(field: &str, stated: &ResourceList) -> Result<ResourceList, Ver
     let mut amounts = ResourceList::default();
     for (name, amount) in stated.iter() {
         let canonical = resource_name::canonical(name).map_err(|why| {
-            Verdict::no(Reason::NotEnforced).with("field", field).with("resource", name).with("wayOut", why.way_out)
+            Verdict::no(Reason::NotEnforced)
+                .with("field", field)
+                .with("resource", name)
+                .with("wayOut", why.way_out)
         })?;
         if let Some(first) = spelled.insert(canonical.clone(), name) {
-            let verdict = Verdict::no(Reason::DuplicateResource).with("field", field).with("resource", canonical);
+            let verdict = Verdict::no(Reason::DuplicateResource)
+                .with("field", field)
+                .with("resource", canonical);
             return Err(verdict.with("first", first).with("second", name));
         }
         amounts.0.insert(canonical, amount);
@@ -49,7 +57,10 @@ pub fn canonical(field: &str, stated: &ResourceList) -> Result<ResourceList, Ver
 /// platform's own pass reports them.
 #[must_use]
 pub fn offered(pool: &PoolSpec) -> ResourceList {
-    let pairs = pool.capacity.iter().filter_map(|(name, amount)| Some((resource_name::canonical(name).ok()?, amount)));
+    let pairs = pool
+        .capacity
+        .iter()
+        .filter_map(|(name, amount)| Some((resource_name::canonical(name).ok()?, amount)));
     ResourceList(pairs.collect())
 }
 
@@ -57,31 +68,57 @@ pub fn offered(pool: &PoolSpec) -> ResourceList {
 ///
 /// # Errors
 /// The verdict that the grant carries instead.
-pub fn validate(quota: &TenantQuota, tenant: Option<&Tenant>, platform: Option<&CloudPlatform>) -> Result<Valid, Verdict> {
+pub fn validate(
+    quota: &TenantQuota,
+    tenant: Option<&Tenant>,
+    platform: Option<&CloudPlatform>,
+) -> Result<Valid, Verdict> {
     let spec = &quota.spec;
     let namespace = quota.metadata.namespace.as_deref().unwrap_or_default();
     let name = keys::tenant_of_namespace(namespace).unwrap_or(namespace);
     let tenant = tenant.ok_or_else(|| Verdict::no(Reason::UnknownTenant).with("tenant", name))?;
     let status = tenant.status.clone().unwrap_or_default();
     if !status.conditions.is_true(ConditionType::Ready) {
-        let detail = status.conditions.get(ConditionType::Ready).map_or("it was not looked at yet", |c| c.message.as_str());
-        return Err(Verdict::no(Reason::TenantNotReady).with("tenant", name).with("detail", detail));
+        let detail = status
+            .conditions
+            .get(ConditionType::Ready)
+            .map_or("it was not looked at yet", |c| c.message.as_str());
+        return Err(Verdict::no(Reason::TenantNotReady)
+            .with("tenant", name)
+            .with("detail", detail));
     }
     let unknown = || Verdict::no(Reason::UnknownPlatform).with("platform", &spec.platform);
     let platform = platform.ok_or_else(unknown)?;
-    let pool = platform.spec.pools.iter().find(|p| p.name == spec.pool).ok_or_else(|| {
-        let pools = list(platform.spec.pools.iter().map(|p| &p.name));
-        Verdict::no(Reason::UnknownPool).with("platform", &spec.platform).with("pool", &spec.pool).with("pools", pools)
-    })?;
+    let pool = platform
+        .spec
+        .pools
+        .iter()
+        .find(|p| p.name == spec.pool)
+        .ok_or_else(|| {
+            let pools = list(platform.spec.pools.iter().map(|p| &p.name));
+            Verdict::no(Reason::UnknownPool)
+                .with("platform", &spec.platform)
+                .with("pool", &spec.pool)
+                .with("pools", pools)
+        })?;
     if pool.zone != spec.zone {
-        let verdict = Verdict::no(Reason::ZoneMismatch).with("platform", &spec.platform).with("pool", &spec.pool);
+        let verdict = Verdict::no(Reason::ZoneMismatch)
+            .with("platform", &spec.platform)
+            .with("pool", &spec.pool);
         return Err(verdict.with("poolZone", pool.zone).with("zone", spec.zone));
     }
     let wanted = canonical("spec.hard", &spec.hard)?;
     let offered = offered(pool);
-    if let Some((resource, _)) = wanted.iter().find(|(k, v)| *v > Quantity::ZERO && !offered.0.contains_key(*k)) {
-        let verdict = Verdict::no(Reason::NotInPool).with("platform", &spec.platform).with("pool", &spec.pool);
-        return Err(verdict.with("resource", resource).with("offered", list(offered.0.keys())));
+    if let Some((resource, _)) = wanted
+        .iter()
+        .find(|(k, v)| *v > Quantity::ZERO && !offered.0.contains_key(*k))
+    {
+        let verdict = Verdict::no(Reason::NotInPool)
+            .with("platform", &spec.platform)
+            .with("pool", &spec.pool);
+        return Err(verdict
+            .with("resource", resource)
+            .with("offered", list(offered.0.keys())));
     }
     Ok(Valid {
         tenant: name.to_owned(),
@@ -91,24 +128,38 @@ pub fn validate(quota: &TenantQuota, tenant: Option<&Tenant>, platform: Option<&
     })
 }
 
-fn shares(quota: &TenantQuota, tenant: &str, wanted: &ResourceList, offered: &ResourceList) -> Result<BTreeMap<String, ResourceList>, Verdict> {
+fn shares(
+    quota: &TenantQuota,
+    tenant: &str,
+    wanted: &ResourceList,
+    offered: &ResourceList,
+) -> Result<BTreeMap<String, ResourceList>, Verdict> {
     let mut shares = BTreeMap::new();
     let mut sum = ResourceList::default();
     for leaf in &quota.spec.namespaces {
         let namespace = keys::leaf_namespace(tenant, &leaf.name);
         if namespace.len() > 63 {
             let verdict = Verdict::no(Reason::NameTooLong).with("namespace", &namespace);
-            return Err(verdict.with("length", namespace.len()).with("over", namespace.len() - 63));
+            return Err(verdict
+                .with("length", namespace.len())
+                .with("over", namespace.len() - 63));
         }
         let share = canonical(&format!("spec.namespaces[{}].hard", leaf.name), &leaf.hard)?;
         sum = sum.plus(&share);
         // Every resource of the pool is named, 0 where nothing was granted: an absent key would mean unlimited.
-        let names = offered.0.keys().map(String::as_str).chain(ALWAYS_NAMED).chain(share.0.keys().map(String::as_str));
+        let names = offered
+            .0
+            .keys()
+            .map(String::as_str)
+            .chain(ALWAYS_NAMED)
+            .chain(share.0.keys().map(String::as_str));
         shares.insert(namespace, share.only(names.collect::<Vec<_>>().into_iter()));
     }
     if let Some((resource, _)) = sum.excess_over(wanted).iter().next() {
         let verdict = Verdict::no(Reason::SharesExceedGrant).with("resource", resource);
-        return Err(verdict.with("sum", sum.of(resource)).with("granted", wanted.of(resource)));
+        return Err(verdict
+            .with("sum", sum.of(resource))
+            .with("granted", wanted.of(resource)));
     }
     Ok(shares)
 }
@@ -117,22 +168,45 @@ fn shares(quota: &TenantQuota, tenant: &str, wanted: &ResourceList, offered: &Re
 ///
 /// # Errors
 /// The verdict on its growth: the platform is frozen without an exception, or only declared.
-pub fn may_grow(quota: &TenantQuota, platform: &CloudPlatform, valid: &Valid, today: Day) -> Result<(), Verdict> {
+pub fn may_grow(
+    quota: &TenantQuota,
+    platform: &CloudPlatform,
+    valid: &Valid,
+    today: Day,
+) -> Result<(), Verdict> {
     if valid.cluster.is_none() {
         return Err(Verdict::no(Reason::PlatformDeclared).with("platform", &quota.spec.platform));
     }
-    let admitted = quota.status.as_ref().map(|s| s.admitted.clone()).unwrap_or_default();
+    let admitted = quota
+        .status
+        .as_ref()
+        .map(|s| s.admitted.clone())
+        .unwrap_or_default();
     let increase = valid.wanted.excess_over(&admitted);
-    let Some((resource, asked)) = increase.iter().next() else { return Ok(()) };
-    let excepted = quota.spec.frozen_exception.as_ref().is_some_and(|e| e.until >= today);
+    let Some((resource, asked)) = increase.iter().next() else {
+        return Ok(());
+    };
+    let excepted = quota
+        .spec
+        .frozen_exception
+        .as_ref()
+        .is_some_and(|e| e.until >= today);
     match platform.spec.expansion {
         Expansion::Open => Ok(()),
         Expansion::Frozen if excepted => Ok(()),
         Expansion::Frozen => {
-            let way_out = platform.spec.growth_goes_to.clone().or_else(|| platform.spec.docks_to.clone());
+            let way_out = platform
+                .spec
+                .growth_goes_to
+                .clone()
+                .or_else(|| platform.spec.docks_to.clone());
             let way_out = way_out.unwrap_or_else(|| "the provincial platform".into());
-            let verdict = Verdict::no(Reason::PlatformFrozen).with("platform", &quota.spec.platform);
-            Err(verdict.with("resource", resource).with("asked", asked).with("wayOut", way_out))
+            let verdict =
+                Verdict::no(Reason::PlatformFrozen).with("platform", &quota.spec.platform);
+            Err(verdict
+                .with("resource", resource)
+                .with("asked", asked)
+                .with("wayOut", way_out))
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crds::tenant_quota::{LeafEntry, TenantQuotaStatus};
-use crds::{Account, CloudPlatform, ConditionType, Quantity, Reason, ResourceList, TenantQuota, Verdict};
-use jiff::Timestamp;
+use crds::tenant_quota::LeafEntry;
+use crds::{
+    Account, CloudPlatform, ConditionStatus, ConditionType, Quantity, Reason, ResourceList,
+    TenantQuota, Verdict,
+};
 
 use super::World;
 use super::ledger::{LeafKey, LeafSeen};
@@ -20,27 +22,64 @@ pub(super) fn promised(
     budgets: &[(String, Account)],
     increase: &ResourceList,
 ) -> Result<(), Verdict> {
-    let (uid, generation) = (quota.metadata.uid.as_deref().unwrap_or_default(), quota.metadata.generation.unwrap_or(0));
-    let await_pool = || Verdict::unknown(Reason::AwaitingPool).with("platform", &quota.spec.platform).with("pool", &quota.spec.pool);
+    let (uid, generation) = (
+        quota.metadata.uid.as_deref().unwrap_or_default(),
+        quota.metadata.generation.unwrap_or(0),
+    );
+    let await_pool = || {
+        Verdict::unknown(Reason::AwaitingPool)
+            .with("platform", &quota.spec.platform)
+            .with("pool", &quota.spec.pool)
+    };
     let pools = platform.status.iter().flat_map(|s| &s.pools);
-    let account = pools.into_iter().find(|p| p.name == quota.spec.pool).map(|p| &p.account).ok_or_else(await_pool)?;
+    let account = pools
+        .into_iter()
+        .find(|p| p.name == quota.spec.pool)
+        .map(|p| &p.account)
+        .ok_or_else(await_pool)?;
     if account.reservation(uid, generation).is_none() {
-        let Some((resource, asked, free)) = account.short_of(increase) else { return Err(await_pool()) };
-        let verdict = Verdict::no(Reason::PoolExhausted).with("platform", &quota.spec.platform).with("pool", &quota.spec.pool);
-        return Err(figures(verdict, account, resource, asked, free).with("held", account.held.of(resource)));
+        let Some((resource, asked, free)) = account.short_of(increase) else {
+            return Err(await_pool());
+        };
+        let verdict = Verdict::no(Reason::PoolExhausted)
+            .with("platform", &quota.spec.platform)
+            .with("pool", &quota.spec.pool);
+        return Err(figures(verdict, account, resource, asked, free)
+            .with("held", account.held.of(resource)));
     }
     for (tenant, account) in budgets {
-        let budgeted = ResourceList(increase.0.iter().filter(|(k, _)| account.total.0.contains_key(*k)).map(|(k, v)| (k.clone(), *v)).collect());
+        let budgeted = ResourceList(
+            increase
+                .0
+                .iter()
+                .filter(|(k, _)| account.total.0.contains_key(*k))
+                .map(|(k, v)| (k.clone(), *v))
+                .collect(),
+        );
         if budgeted.is_empty() || account.reservation(uid, generation).is_some() {
             continue;
         }
-        let Some((resource, asked, free)) = account.short_of(&budgeted) else { return Err(await_pool()) };
-        return Err(figures(Verdict::no(Reason::BudgetExhausted).with("tenant", tenant), account, resource, asked, free));
+        let Some((resource, asked, free)) = account.short_of(&budgeted) else {
+            return Err(await_pool());
+        };
+        return Err(figures(
+            Verdict::no(Reason::BudgetExhausted).with("tenant", tenant),
+            account,
+            resource,
+            asked,
+            free,
+        ));
     }
     Ok(())
 }
 
-fn figures(verdict: Verdict, account: &Account, resource: &str, asked: Quantity, free: Quantity) -> Verdict {
+fn figures(
+    verdict: Verdict,
+    account: &Account,
+    resource: &str,
+    asked: Quantity,
+    free: Quantity,
+) -> Verdict {
     verdict
         .with("resource", resource)
         .with("asked", asked)
@@ -60,7 +99,7 @@ pub(super) fn admitted(quota: &TenantQuota, wanted: &ResourceList) -> Verdict {
 /// How far the leaves are.
 pub(super) struct Force {
     leaves: usize,
-    in_force: usize,
+    shown: usize,
     /// A namespace that is not yet as it should be, with the reason.
     waiting: Option<String>,
     lowering: Option<String>,
@@ -68,28 +107,51 @@ pub(super) struct Force {
 
 impl Force {
     pub(super) fn text(&self) -> String {
-        format!("{}/{}", self.in_force, self.leaves)
+        format!("{}/{}", self.shown, self.leaves)
     }
 }
 
 /// Which of the leaves of the spec have their full share in force.
-pub(super) fn in_force(entries: &[LeafEntry], seen: &BTreeMap<LeafKey, LeafSeen>, valid: &Valid) -> Force {
-    let mut force = Force { leaves: valid.shares.len(), in_force: 0, waiting: None, lowering: None };
+pub(super) fn in_force(
+    entries: &[LeafEntry],
+    seen: &BTreeMap<LeafKey, LeafSeen>,
+    valid: &Valid,
+) -> Force {
+    let mut force = Force {
+        leaves: valid.shares.len(),
+        shown: 0,
+        waiting: None,
+        lowering: None,
+    };
     for entry in entries {
         let key = (entry.cluster.clone(), entry.namespace.clone());
-        if entry.ceiling.excess_over(&entry.target).0.values().any(|q| *q > Quantity::ZERO) {
+        if entry
+            .ceiling
+            .excess_over(&entry.target)
+            .0
+            .values()
+            .any(|q| *q > Quantity::ZERO)
+        {
             let excess = entry.ceiling.excess_over(&entry.target);
-            force.lowering.get_or_insert_with(|| format!("{} still {excess} above", entry.namespace));
+            force
+                .lowering
+                .get_or_insert_with(|| format!("{} still {excess} above", entry.namespace));
         }
-        let Some(share) = valid.shares.get(&entry.namespace) else { continue };
+        let Some(share) = valid.shares.get(&entry.namespace) else {
+            continue;
+        };
         let shown = match seen.get(&key) {
-            Some(LeafSeen::Present { quota: Some(quota), .. }) => {
-                quota.epoch == entry.epoch && quota.in_force.as_ref() == Some(&entry.target) && quota.hard == entry.target
+            Some(LeafSeen::Present {
+                quota: Some(quota), ..
+            }) => {
+                quota.epoch == entry.epoch
+                    && quota.in_force.as_ref() == Some(&entry.target)
+                    && quota.hard == entry.target
             }
             _ => false,
         };
         if shown && share.fits(&entry.target) {
-            force.in_force += 1;
+            force.shown += 1;
         } else {
             force.waiting.get_or_insert_with(|| entry.namespace.clone());
         }
@@ -108,7 +170,9 @@ pub(super) fn used(
     let mut sum = ResourceList::default();
     for entry in entries {
         match seen.get(&(entry.cluster.clone(), entry.namespace.clone())) {
-            Some(LeafSeen::Present { quota: Some(quota), .. }) => sum = sum.plus(quota.used.as_ref()?),
+            Some(LeafSeen::Present {
+                quota: Some(quota), ..
+            }) => sum = sum.plus(quota.used.as_ref()?),
             Some(LeafSeen::Absent(_)) => {}
             _ => return None,
         }
@@ -119,66 +183,93 @@ pub(super) fn used(
             && sum.iter().all(|(name, now)| {
                 let (before, whole) = (stored.of(name), admitted.of(name));
                 let step = now.max(before).minus(now.min(before));
-                step.percent_of(whole).unwrap_or(100) < 1 && (now == Quantity::ZERO) == (before == Quantity::ZERO)
+                step.percent_of(whole).unwrap_or(100) < 1
+                    && (now == Quantity::ZERO) == (before == Quantity::ZERO)
             })
     };
     Some(stored.filter(|stored| near(stored)).cloned().unwrap_or(sum))
 }
 
-/// Sets InForce, OverGrant and Reachable; returns the verdict on Ready.
+/// The verdicts on `InForce`, `Reachable`, `OverGrant` and, of all of it, `Ready`.
 pub(super) fn judge(
-    status: &mut TenantQuotaStatus,
+    entries: &[LeafEntry],
     world: &World,
     force: &Force,
     growth: &Result<ResourceList, Verdict>,
     valid: &Valid,
-    generation: Option<i64>,
-    now: Timestamp,
-) -> Verdict {
-    let counted = |verdict: Verdict| verdict.with("inForce", force.in_force).with("leaves", force.leaves);
-    let mut set = |type_, verdict: &Verdict| status.conditions.set(type_, verdict, generation, now);
+) -> [(ConditionType, Verdict); 4] {
+    let counted = |verdict: Verdict| {
+        verdict
+            .with("inForce", force.shown)
+            .with("leaves", force.leaves)
+    };
     let enforced = if let Some((cluster, since, detail)) = &world.lost {
-        Verdict::unknown(Reason::MemberUnreachable).with("cluster", cluster).with("since", since).with("detail", detail)
-    } else if force.in_force == force.leaves {
+        Verdict::unknown(Reason::MemberUnreachable)
+            .with("cluster", cluster)
+            .with("since", since)
+            .with("detail", detail)
+    } else if force.shown == force.leaves {
         counted(Verdict::yes(Reason::InForce))
     } else {
         let waiting = force.waiting.clone().unwrap_or_else(|| "the ledger".into());
         counted(Verdict::no(Reason::AwaitingEnforcement)).with("waiting", waiting)
     };
-    set(ConditionType::InForce, &enforced);
     let reachable = match &world.lost {
         Some(_) => enforced.clone(),
-        None => Verdict::yes(Reason::Connected).with("connected", 1).with("clusters", 1),
+        None => Verdict::yes(Reason::Connected)
+            .with("connected", 1)
+            .with("clusters", 1),
     };
-    set(ConditionType::Reachable, &reachable);
-    let ceilings: ResourceList = status.leaves.iter().map(|e| &e.ceiling).sum();
-    let over = ceilings.excess_over(&valid.wanted);
-    let over_grant = if over.is_empty() {
-        Verdict::no(Reason::WithinGrant)
+    let over_grant = over_grant(entries, valid);
+    let ready = if let Err(verdict) = growth {
+        verdict.clone()
+    } else if enforced.reason != Reason::InForce {
+        enforced.clone()
+    } else if over_grant.reason == Reason::OverGrant {
+        Verdict {
+            status: ConditionStatus::False,
+            ..over_grant.clone()
+        }
+    } else if let Some(detail) = &force.lowering {
+        Verdict::yes(Reason::Lowering)
+            .with("leaves", force.leaves)
+            .with("detail", detail)
     } else {
-        let shrink = status.leaves.iter().filter(|e| !e.ceiling.fits(&e.target)).map(|e| e.namespace.clone()).collect::<Vec<_>>();
-        Verdict::yes(Reason::OverGrant).with("excess", &over).with("shrink", shrink.join(", "))
+        enforced.clone()
     };
-    status.conditions.set(ConditionType::OverGrant, &over_grant, generation, now);
-    if let Err(verdict) = growth {
-        return verdict.clone();
+    [
+        (ConditionType::InForce, enforced),
+        (ConditionType::Reachable, reachable),
+        (ConditionType::OverGrant, over_grant),
+        (ConditionType::Ready, ready),
+    ]
+}
+
+fn over_grant(entries: &[LeafEntry], valid: &Valid) -> Verdict {
+    let ceilings: ResourceList = entries.iter().map(|e| &e.ceiling).sum();
+    let over = ceilings.excess_over(&valid.wanted);
+    if over.is_empty() {
+        return Verdict::no(Reason::WithinGrant);
     }
-    if world.lost.is_some() || force.in_force < force.leaves {
-        return enforced;
-    }
-    if over_grant.reason == Reason::OverGrant {
-        return Verdict { status: crds::ConditionStatus::False, ..over_grant };
-    }
-    match &force.lowering {
-        Some(detail) => Verdict::yes(Reason::Lowering).with("leaves", force.leaves).with("detail", detail),
-        None => enforced,
-    }
+    let must_shrink = entries
+        .iter()
+        .filter(|e| !e.ceiling.fits(&e.target))
+        .map(|e| e.namespace.clone());
+    Verdict::yes(Reason::OverGrant)
+        .with("excess", &over)
+        .with("shrink", must_shrink.collect::<Vec<_>>().join(", "))
 }
 
 /// The namespaces that stand, with their UIDs.
-pub(super) fn standing(seen: &BTreeMap<LeafKey, LeafSeen>) -> impl Iterator<Item = (&LeafKey, &str)> {
+pub(super) fn standing(
+    seen: &BTreeMap<LeafKey, LeafSeen>,
+) -> impl Iterator<Item = (&LeafKey, &str)> {
     seen.iter().filter_map(|(key, seen)| match seen {
-        LeafSeen::Present { uid, terminating: false, .. } => Some((key, uid.as_str())),
+        LeafSeen::Present {
+            uid,
+            terminating: false,
+            ..
+        } => Some((key, uid.as_str())),
         LeafSeen::Present { .. } | LeafSeen::Absent(_) | LeafSeen::Unknown => None,
     })
 }
@@ -186,26 +277,51 @@ pub(super) fn standing(seen: &BTreeMap<LeafKey, LeafSeen>) -> impl Iterator<Item
 /// Why a deleted grant is still there.
 pub(super) fn winding_up(world: &World, delete: bool) -> Verdict {
     if let Some((cluster, since, detail)) = &world.lost {
-        return Verdict::unknown(Reason::MemberUnreachable).with("cluster", cluster).with("since", since).with("detail", detail);
+        return Verdict::unknown(Reason::MemberUnreachable)
+            .with("cluster", cluster)
+            .with("since", since)
+            .with("detail", detail);
     }
-    let in_use = world.seen.iter().find_map(|((cluster, namespace), seen)| match seen {
-        LeafSeen::Present { quota: Some(quota), .. } => {
-            let used = quota.used.as_ref().map_or_else(|| "unknown".to_owned(), nonzero);
-            Some((cluster, namespace, used))
-        }
-        LeafSeen::Present { .. } => Some((cluster, namespace, "unknown".to_owned())),
-        LeafSeen::Absent(_) | LeafSeen::Unknown => None,
-    });
+    let in_use = world
+        .seen
+        .iter()
+        .find_map(|((cluster, namespace), seen)| match seen {
+            LeafSeen::Present {
+                quota: Some(quota), ..
+            } => {
+                let used = quota
+                    .used
+                    .as_ref()
+                    .map_or_else(|| "unknown".to_owned(), nonzero);
+                Some((cluster, namespace, used))
+            }
+            LeafSeen::Present { .. } => Some((cluster, namespace, "unknown".to_owned())),
+            LeafSeen::Absent(_) | LeafSeen::Unknown => None,
+        });
     match in_use {
-        Some((cluster, namespace, _)) if delete => {
-            Verdict::no(Reason::Deleting).with("cluster", cluster).with("namespace", namespace)
+        Some((cluster, namespace, _)) if delete => Verdict::no(Reason::Deleting)
+            .with("cluster", cluster)
+            .with("namespace", namespace),
+        Some((_, namespace, used)) => Verdict::no(Reason::Draining)
+            .with("namespace", namespace)
+            .with("used", used),
+        None => {
+            Verdict::no(Reason::Progressing).with("what", "winding up: waiting for the settle time")
         }
-        Some((_, namespace, used)) => Verdict::no(Reason::Draining).with("namespace", namespace).with("used", used),
-        None => Verdict::no(Reason::Progressing).with("what", "winding up: waiting for the settle time"),
     }
 }
 
 fn nonzero(list: &ResourceList) -> String {
-    let some = ResourceList(list.0.iter().filter(|(_, q)| **q > Quantity::ZERO).map(|(k, q)| (k.clone(), *q)).collect());
-    if some.is_empty() { "nothing (settling)".into() } else { some.to_string() }
+    let some = ResourceList(
+        list.0
+            .iter()
+            .filter(|(_, q)| **q > Quantity::ZERO)
+            .map(|(k, q)| (k.clone(), *q))
+            .collect(),
+    );
+    if some.is_empty() {
+        "nothing (settling)".into()
+    } else {
+        some.to_string()
+    }
 }

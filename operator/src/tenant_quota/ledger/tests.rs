@@ -37,10 +37,20 @@ fn present(epoch: i64, hard: i64, in_force: i64, used: i64, since: i64) -> LeafS
         used: Some(cpu(used)),
         shown_since: (hard == in_force).then(|| at(since)),
     };
-    LeafSeen::Present { uid: "u".into(), terminating: false, quota: Some(quota) }
+    LeafSeen::Present {
+        uid: "u".into(),
+        terminating: false,
+        quota: Some(quota),
+    }
 }
 
-fn one(entries: &[LeafEntry], desired: &[(&str, i64)], seen: &[(&str, LeafSeen)], admitted: i64, now: i64) -> Step {
+fn one(
+    entries: &[LeafEntry],
+    desired: &[(&str, i64)],
+    seen: &[(&str, LeafSeen)],
+    admitted: i64,
+    now: i64,
+) -> Step {
     step(&Input {
         entries,
         desired: &desired.iter().map(|(n, v)| (key(n), cpu(*v))).collect(),
@@ -57,14 +67,26 @@ fn facts(entry: &LeafEntry) -> (ResourceList, ResourceList, i64) {
 
 #[test]
 fn a_new_leaf_is_promised_before_it_is_written() {
-    let first = one(&[], &[("web", 4)], &[("web", LeafSeen::Absent(at(0)))], 10, 100);
+    let first = one(
+        &[],
+        &[("web", 4)],
+        &[("web", LeafSeen::Absent(at(0)))],
+        10,
+        100,
+    );
     assert_eq!(facts(&first.entries[0]), (cpu(4), cpu(4), 1));
 }
 
 #[test]
 fn nothing_is_promised_beyond_what_is_admitted() {
     let absent = || LeafSeen::Absent(at(0));
-    let first = one(&[], &[("a", 6), ("b", 6)], &[("a", absent()), ("b", absent())], 10, 100);
+    let first = one(
+        &[],
+        &[("a", 6), ("b", 6)],
+        &[("a", absent()), ("b", absent())],
+        10,
+        100,
+    );
     assert_eq!(first.ceilings(), cpu(6));
     assert_eq!(first.entries[1].target, cpu(0));
 }
@@ -72,9 +94,21 @@ fn nothing_is_promised_beyond_what_is_admitted() {
 #[test]
 fn an_unreachable_leaf_keeps_its_ceiling_and_does_not_grow() {
     let before = entry(4, 4, 1);
-    let next = one(std::slice::from_ref(&before), &[("web", 8)], &[("web", LeafSeen::Unknown)], 10, 100);
+    let next = one(
+        std::slice::from_ref(&before),
+        &[("web", 8)],
+        &[("web", LeafSeen::Unknown)],
+        10,
+        100,
+    );
     assert_eq!(next.entries[0], before);
-    let lowered = one(&[before], &[("web", 2)], &[("web", LeafSeen::Unknown)], 10, 100);
+    let lowered = one(
+        &[before],
+        &[("web", 2)],
+        &[("web", LeafSeen::Unknown)],
+        10,
+        100,
+    );
     assert_eq!(facts(&lowered.entries[0]), (cpu(4), cpu(2), 2));
 }
 
@@ -83,9 +117,20 @@ fn a_lowering_frees_only_after_it_was_seen_in_force_for_the_settle_time() {
     let before = [entry(8, 2, 2)];
     let after = |seen, now| one(&before, &[("web", 2)], &[("web", seen)], 10, now);
     let early = after(present(2, 2, 2, 1, 100), 130);
-    assert_eq!((early.ceilings(), early.look_again), (cpu(8), Some(at(160))));
-    assert_eq!(after(present(2, 2, 2, 5, 100), 161).ceilings(), cpu(5), "what is in use is kept");
-    assert_eq!(after(present(1, 8, 8, 1, 0), 900).ceilings(), cpu(8), "an older epoch proves nothing");
+    assert_eq!(
+        (early.ceilings(), early.look_again),
+        (cpu(8), Some(at(160)))
+    );
+    assert_eq!(
+        after(present(2, 2, 2, 5, 100), 161).ceilings(),
+        cpu(5),
+        "what is in use is kept"
+    );
+    assert_eq!(
+        after(present(1, 8, 8, 1, 0), 900).ceilings(),
+        cpu(8),
+        "an older epoch proves nothing"
+    );
     let done = after(present(2, 2, 2, 1, 100), 160);
     assert_eq!((done.ceilings(), done.look_again), (cpu(2), None));
 }
@@ -93,23 +138,43 @@ fn a_lowering_frees_only_after_it_was_seen_in_force_for_the_settle_time() {
 #[test]
 fn a_missing_key_is_unknown_and_not_zero() {
     let mut seen = present(2, 2, 2, 1, 0);
-    if let LeafSeen::Present { quota: Some(quota), .. } = &mut seen {
+    if let LeafSeen::Present {
+        quota: Some(quota), ..
+    } = &mut seen
+    {
         quota.used = Some(ResourceList::default());
     }
-    assert_eq!(one(&[entry(8, 2, 2)], &[("web", 2)], &[("web", seen)], 10, 900).ceilings(), cpu(8));
+    assert_eq!(
+        one(&[entry(8, 2, 2)], &[("web", 2)], &[("web", seen)], 10, 900).ceilings(),
+        cpu(8)
+    );
 }
 
 #[test]
 fn what_another_hand_raised_is_recorded_and_written_back_over_a_new_epoch() {
-    let next = one(&[entry(4, 4, 3)], &[("web", 4)], &[("web", present(3, 90, 90, 0, 0))], 10, 100);
+    let next = one(
+        &[entry(4, 4, 3)],
+        &[("web", 4)],
+        &[("web", present(3, 90, 90, 0, 0))],
+        10,
+        100,
+    );
     assert_eq!(facts(&next.entries[0]), (cpu(90), cpu(4), 4));
 }
 
 #[test]
 fn a_lost_ledger_is_rebuilt_from_what_is_in_force_before_anything_rises() {
-    let seen = [("web", present(7, 6, 6, 6, 0)), ("db", LeafSeen::Absent(at(0)))];
+    let seen = [
+        ("web", present(7, 6, 6, 6, 0)),
+        ("db", LeafSeen::Absent(at(0))),
+    ];
     let next = one(&[], &[("web", 4), ("db", 9)], &seen, 10, 100);
-    let of = |name: &str| next.entries.iter().find(|e| e.namespace == format!("t-7-{name}")).unwrap();
+    let of = |name: &str| {
+        next.entries
+            .iter()
+            .find(|e| e.namespace == format!("t-7-{name}"))
+            .unwrap()
+    };
     assert_eq!(of("web").ceiling, cpu(6));
     assert_eq!(of("web").target, cpu(4));
     assert!(of("web").epoch > 7);
@@ -120,10 +185,21 @@ fn a_lost_ledger_is_rebuilt_from_what_is_in_force_before_anything_rises() {
 fn the_ceiling_of_a_vanished_namespace_goes_only_after_the_settle_time() {
     let gone = || LeafSeen::Absent(at(100));
     let early = one(&[entry(4, 4, 1)], &[], &[("web", gone())], 10, 130);
-    assert_eq!((early.ceilings(), early.entries[0].target.clone()), (cpu(4), cpu(0)));
+    assert_eq!(
+        (early.ceilings(), early.entries[0].target.clone()),
+        (cpu(4), cpu(0))
+    );
     let still = one(&early.entries, &[], &[("web", gone())], 10, 161);
-    assert_eq!(still.ceilings(), cpu(4), "the target changed at 130: what was sent before may still arrive");
-    assert!(one(&early.entries, &[], &[("web", gone())], 10, 191).entries.is_empty());
+    assert_eq!(
+        still.ceilings(),
+        cpu(4),
+        "the target changed at 130: what was sent before may still arrive"
+    );
+    assert!(
+        one(&early.entries, &[], &[("web", gone())], 10, 191)
+            .entries
+            .is_empty()
+    );
 }
 
 /// A cluster that takes writes like the real one: a change only over the epoch that it tests, a creation only while there
@@ -144,14 +220,20 @@ struct Letter {
 
 impl Cluster {
     fn limit(&self) -> i64 {
-        self.leaf.map_or(0, |(_, hard, in_force, _)| hard.max(in_force))
+        self.leaf
+            .map_or(0, |(_, hard, in_force, _)| hard.max(in_force))
     }
     fn seen(&self) -> LeafSeen {
-        self.leaf.map_or(LeafSeen::Absent(at(0)), |(epoch, hard, in_force, since)| present(epoch, hard, in_force, 0, since))
+        self.leaf
+            .map_or(LeafSeen::Absent(at(0)), |(epoch, hard, in_force, since)| {
+                present(epoch, hard, in_force, 0, since)
+            })
     }
     fn take(&mut self, letter: Letter, now: i64) {
         match (self.leaf, letter.over) {
-            (None, None) if now - letter.sent < 60 => self.leaf = Some((letter.epoch, letter.target, 0, 0)),
+            (None, None) if now - letter.sent < 60 => {
+                self.leaf = Some((letter.epoch, letter.target, 0, 0));
+            }
             (Some((shown, _, in_force, _)), Some(over)) if shown == over => {
                 self.leaf = Some((letter.epoch, letter.target, in_force, 0));
             }
@@ -160,7 +242,7 @@ impl Cluster {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Move {
     Want(usize, i64),
     Plan,
@@ -203,7 +285,11 @@ impl World {
             Move::Cut(i, on) => self.cut[i] = on,
             Move::Enforce(i) => {
                 if let Some((epoch, hard, in_force, since)) = self.clusters[i].leaf {
-                    let since = if hard == in_force && since > 0 { since } else { self.now };
+                    let since = if hard == in_force && since > 0 {
+                        since
+                    } else {
+                        self.now
+                    };
                     self.clusters[i].leaf = Some((epoch, hard, hard, since));
                 }
             }
@@ -221,14 +307,27 @@ impl World {
 
     fn plan(&mut self) {
         let desired: Vec<_> = NAMES.iter().zip(self.wants).map(|(n, v)| (*n, v)).collect();
-        let look = |i: usize| if self.cut[i] { LeafSeen::Unknown } else { self.clusters[i].seen() };
+        let look = |i: usize| {
+            if self.cut[i] {
+                LeafSeen::Unknown
+            } else {
+                self.clusters[i].seen()
+            }
+        };
         let seen: Vec<_> = (0..3).map(|i| (NAMES[i], look(i))).collect();
         self.ledger = one(&self.ledger, &desired, &seen, 10, self.now).entries;
         for (leaf, entry) in self.ledger.iter().enumerate() {
             let over = self.clusters[leaf].leaf.map(|l| l.0);
             if !self.cut[leaf] && over.is_none_or(|over| over < entry.epoch) {
-                let target = i64::try_from(entry.target.of("requests.cpu").nanos() / 1_000_000_000).unwrap();
-                self.wire.push(Letter { leaf, over, epoch: entry.epoch, target, sent: self.now });
+                let target =
+                    i64::try_from(entry.target.of("requests.cpu").nanos() / 1_000_000_000).unwrap();
+                self.wire.push(Letter {
+                    leaf,
+                    over,
+                    epoch: entry.epoch,
+                    target,
+                    sent: self.now,
+                });
             }
         }
     }

@@ -1,0 +1,128 @@
+//! What the leaves of a grant show, gathered from the members' caches. Reads only.
+
+use std::collections::BTreeMap;
+
+use crds::{CloudPlatform, TenantQuota, keys};
+use jiff::Timestamp;
+
+use super::ledger::{LeafKey, LeafSeen};
+use crate::member::{ClusterCache, Seen};
+use crate::runtime::plan::ChildKey;
+use crate::runtime::{ChildKind, Context, Target};
+
+pub(super) fn cluster_of(quota: &TenantQuota, platform: &CloudPlatform) -> Option<String> {
+    platform
+        .spec
+        .pools
+        .iter()
+        .find(|p| p.name == quota.spec.pool)?
+        .cluster
+        .clone()
+}
+
+pub(super) fn lost(
+    cx: &Context,
+    platform: &str,
+    cluster: &str,
+) -> Option<(String, Timestamp, String)> {
+    let target = Target::Member {
+        platform: platform.into(),
+        cluster: cluster.into(),
+    };
+    if cx.members.get(&target).is_some() {
+        return None;
+    }
+    let view = cx.members.of_platform(platform).remove(cluster);
+    let (since, detail) = view.map_or(
+        (Timestamp::UNIX_EPOCH, "it is not connected yet".to_owned()),
+        |v| (v.since, v.verdict.message()),
+    );
+    Some((format!("{platform}/{cluster}"), since, detail))
+}
+
+/// What the leaves of a grant show: of its spec, of its ledger, and whatever carries its label.
+pub(super) fn look(
+    cx: &Context,
+    quota: &TenantQuota,
+    cluster: Option<&str>,
+) -> (BTreeMap<LeafKey, LeafSeen>, Vec<String>) {
+    let namespace = quota.metadata.namespace.as_deref().unwrap_or_default();
+    let tenant = keys::tenant_of_namespace(namespace).unwrap_or_default();
+    let mut wanted: Vec<LeafKey> = Vec::new();
+    if let Some(cluster) = cluster {
+        let named = quota
+            .spec
+            .namespaces
+            .iter()
+            .map(|n| keys::leaf_namespace(tenant, &n.name));
+        wanted.extend(named.map(|n| (cluster.to_owned(), n)));
+    }
+    let stored = quota.status.iter().flat_map(|s| &s.leaves);
+    wanted.extend(stored.map(|e| (e.cluster.clone(), e.namespace.clone())));
+    let owner = quota.metadata.uid.clone().unwrap_or_default();
+    let (mut seen, mut heir_of) = (BTreeMap::new(), Vec::new());
+    let mut clusters: Vec<String> = wanted
+        .iter()
+        .map(|(c, _)| c.clone())
+        .chain(cluster.map(ToOwned::to_owned))
+        .collect();
+    clusters.sort();
+    clusters.dedup();
+    for cluster in clusters {
+        let target = Target::Member {
+            platform: quota.spec.platform.clone(),
+            cluster: cluster.clone(),
+        };
+        let connection = cx
+            .members
+            .get(&target)
+            .filter(|c| c.cache.complete_since().is_some());
+        if let Some(connection) = &connection {
+            let labelled = connection.cache.owned(&owner);
+            wanted.extend(
+                labelled
+                    .into_iter()
+                    .filter(|(k, _)| k.kind == ChildKind::Namespace)
+                    .map(|(k, _)| (cluster.clone(), k.name)),
+            );
+        }
+        for key in wanted.iter().filter(|(c, _)| *c == cluster) {
+            let mut ours = |seen: &Seen| {
+                let inherited = seen.origin.0 == tenant
+                    && seen.origin.1.is_some()
+                    && !cx.hub.has_grant(&seen.owner);
+                if inherited && seen.owner != owner {
+                    heir_of.push(seen.owner.clone());
+                }
+                seen.owner == owner || inherited
+            };
+            let leaf = connection
+                .as_ref()
+                .map_or(LeafSeen::Unknown, |c| leaf(&c.cache, &key.1, &mut ours));
+            seen.insert(key.clone(), leaf);
+        }
+    }
+    (seen, heir_of)
+}
+
+fn leaf(cache: &ClusterCache, namespace: &str, ours: &mut dyn FnMut(&Seen) -> bool) -> LeafSeen {
+    let key = |kind, namespace: &str, name: &str| ChildKey {
+        kind,
+        namespace: namespace.into(),
+        name: name.into(),
+    };
+    match cache.get(&key(ChildKind::Namespace, "", namespace)) {
+        Some(seen) if ours(&seen) => LeafSeen::Present {
+            uid: seen.uid,
+            terminating: seen.terminating,
+            quota: cache
+                .get(&key(ChildKind::ResourceQuota, namespace, keys::QIPAN))
+                .and_then(|s| s.quota),
+        },
+        // Another grant's: nothing of ours is there, and writing it will say whose it is.
+        Some(_) => LeafSeen::Absent(Timestamp::UNIX_EPOCH),
+        None => cache
+            .absent_since(namespace)
+            .map_or(LeafSeen::Unknown, LeafSeen::Absent),
+    }
+}
