@@ -1,1 +1,30 @@
-//! placeholder
+//! The portal: what people see and ask for. `router.rs` is its table of contents.
+
+pub mod access;
+pub mod ages;
+pub mod args;
+pub mod assets;
+pub mod background;
+pub mod charts;
+pub mod cluster;
+pub mod error;
+pub mod events;
+pub mod export;
+pub mod figures;
+pub mod headers;
+pub mod health;
+pub mod i18n;
+pub mod identity;
+pub mod ledger;
+pub mod live;
+pub mod metrics;
+pub mod objects;
+pub mod overview;
+pub mod page;
+pub mod platforms;
+pub mod reader;
+pub mod router;
+pub mod server;
+pub mod state;
+pub mod telemetry;
+pub mod tenants;

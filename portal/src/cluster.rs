@@ -1,0 +1,543 @@
+//! The hub as the portal sees it: caches of the kinds, whether they are fresh, and what Kubernetes says people may do.
+//!
+//! The only file that imports `kube::Api`. Reads are the portal's own; writes for a person go through
+//! [`Cluster::impersonated`] and nowhere else.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use crds::{CloudPlatform, GovernanceProfile, Site, Tenant, TenantQuota};
+use futures::StreamExt as _;
+use http::HeaderValue;
+use jiff::Timestamp;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use kube::api::PostParams;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher;
+use kube::{Api, Client, Config, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::background::{self, spawn};
+use crate::identity::User;
+use crate::metrics;
+
+/// A call that has not answered by then counts as failed. (kube sets no read timeout of its own.)
+const DEADLINE: Duration = Duration::from_secs(3);
+/// How often the hub is asked whether it is there.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// Seconds without contact from which on pages say how old they are.
+const STALE_SECONDS: i64 = 12;
+/// Seconds after which a watch ends and is taken up again, so that a dead one is noticed.
+const WATCH_SECONDS: u32 = 30;
+
+/// The kinds that the portal keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `cloudplatforms`.
+    CloudPlatform,
+    /// `governanceprofiles`.
+    GovernanceProfile,
+    /// `sites`.
+    Site,
+    /// `tenants`.
+    Tenant,
+    /// `tenantquotas`.
+    TenantQuota,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::CloudPlatform,
+        Self::GovernanceProfile,
+        Self::Site,
+        Self::Tenant,
+        Self::TenantQuota,
+    ];
+
+    /// Its plural in the API.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::CloudPlatform => "cloudplatforms",
+            Self::GovernanceProfile => "governanceprofiles",
+            Self::Site => "sites",
+            Self::Tenant => "tenants",
+            Self::TenantQuota => "tenantquotas",
+        }
+    }
+}
+
+/// How far a cache is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Not listed yet.
+    Starting,
+    /// Complete, and kept up.
+    Synced,
+    /// The hub does not know the kind: its CRD is missing.
+    Missing,
+    /// The hub refuses the portal's account.
+    Forbidden,
+}
+
+/// What is asked of the API server before something is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// The verb.
+    pub verb: &'static str,
+    /// The kind.
+    pub kind: Kind,
+    /// Within one namespace; absent: everywhere.
+    pub namespace: Option<String>,
+    /// One object by name; absent: all.
+    pub name: Option<String>,
+}
+
+/// The API server gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// It did not answer in time.
+    #[error("the API server did not answer within {} s", DEADLINE.as_secs())]
+    Deadline,
+    /// It refused or failed.
+    #[error("the API server failed: {0}")]
+    Api(#[from] kube::Error),
+    /// The configuration for it cannot be read.
+    #[error("failed to read the kubeconfig: {0}")]
+    Config(String),
+    /// A user or a request id cannot be said in a header.
+    #[error("the name cannot be written in a header")]
+    Header,
+}
+
+/// Freshness of the caches, shared with the tasks that fill them.
+#[derive(Debug)]
+struct Freshness {
+    syncs: Mutex<BTreeMap<Kind, Sync>>,
+    last_contact: AtomicI64,
+    lost: AtomicBool,
+    changes: watch::Sender<u64>,
+}
+
+impl Freshness {
+    fn note(&self, kind: Kind, sync: Sync) {
+        if let Ok(mut syncs) = self.syncs.lock()
+            && syncs.insert(kind, sync) != Some(sync)
+        {
+            tracing::info!(object.kind = kind.plural(), sync = ?sync, "cache changed its state");
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|revision| *revision += 1);
+    }
+
+    fn contact(&self, now: Timestamp) {
+        self.last_contact.store(now.as_second(), Ordering::Relaxed);
+        if self.lost.swap(false, Ordering::Relaxed) {
+            tracing::info!("the hub answers again");
+            self.changed();
+        }
+    }
+
+    fn no_contact(&self, now: Timestamp) {
+        let silent = now.as_second() - self.last_contact.load(Ordering::Relaxed);
+        if silent >= STALE_SECONDS && !self.lost.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                seconds = silent,
+                "the hub does not answer; pages come from the cache"
+            );
+            self.changed();
+        }
+    }
+}
+
+/// The hub.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    freshness: Arc<Freshness>,
+    platforms: Store<CloudPlatform>,
+    profiles: Store<GovernanceProfile>,
+    sites: Store<Site>,
+    tenants: Store<Tenant>,
+    quotas: Store<TenantQuota>,
+}
+
+/// The hub's connection, from a kubeconfig file or from where the program runs.
+///
+/// # Errors
+/// The configuration cannot be read, or names something that cannot be used.
+pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Client, ClusterError> {
+    let wrong = |e: &dyn std::fmt::Display| ClusterError::Config(e.to_string());
+    let mut config = match kubeconfig {
+        Some(path) => {
+            let file = kube::config::Kubeconfig::read_from(path).map_err(|e| wrong(&e))?;
+            Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
+                .await
+                .map_err(|e| wrong(&e))?
+        }
+        None => Config::infer().await.map_err(|e| wrong(&e))?,
+    };
+    // A write is sent once. Reads are repeated by the watchers' own backoff.
+    config.default_retry = false;
+    config.connect_timeout = Some(DEADLINE);
+    // Longer than a watch is asked to last, so that only a dead connection is cut.
+    config.read_timeout = Some(Duration::from_secs(u64::from(WATCH_SECONDS) + 15));
+    Ok(Client::try_from(config)?)
+}
+
+impl Cluster {
+    /// Starts the caches of every kind and the probe of the hub.
+    #[must_use]
+    pub fn start(client: Client) -> Self {
+        let freshness = Arc::new(Freshness {
+            syncs: Mutex::new(Kind::ALL.map(|kind| (kind, Sync::Starting)).into()),
+            last_contact: AtomicI64::new(background::now().as_second()),
+            lost: AtomicBool::new(false),
+            changes: watch::Sender::new(0),
+        });
+        spawn("probe", probe(client.clone(), Arc::clone(&freshness)));
+        Self {
+            platforms: keep(Kind::CloudPlatform, &client, &freshness),
+            profiles: keep(Kind::GovernanceProfile, &client, &freshness),
+            sites: keep(Kind::Site, &client, &freshness),
+            tenants: keep(Kind::Tenant, &client, &freshness),
+            quotas: keep(Kind::TenantQuota, &client, &freshness),
+            client,
+            freshness,
+        }
+    }
+
+    /// Every platform, unfiltered: callers go through `access.rs`.
+    #[must_use]
+    pub fn platforms(&self) -> Vec<Arc<CloudPlatform>> {
+        sorted(&self.platforms)
+    }
+
+    /// Every site, unfiltered.
+    #[must_use]
+    pub fn sites(&self) -> Vec<Arc<Site>> {
+        sorted(&self.sites)
+    }
+
+    /// Every tenant, unfiltered.
+    #[must_use]
+    pub fn tenants(&self) -> Vec<Arc<Tenant>> {
+        sorted(&self.tenants)
+    }
+
+    /// Every grant, unfiltered.
+    #[must_use]
+    pub fn quotas(&self) -> Vec<Arc<TenantQuota>> {
+        sorted(&self.quotas)
+    }
+
+    /// The rules of the province; their titles and thresholds are everybody's.
+    #[must_use]
+    pub fn profile(&self) -> Option<Arc<GovernanceProfile>> {
+        self.profiles.state().into_iter().next()
+    }
+
+    /// The state of a cache.
+    #[must_use]
+    pub fn sync(&self, kind: Kind) -> Sync {
+        self.freshness
+            .syncs
+            .lock()
+            .ok()
+            .and_then(|syncs| syncs.get(&kind).copied())
+            .unwrap_or(Sync::Starting)
+    }
+
+    /// Since when the hub is silent, where it is silent long enough to say so.
+    #[must_use]
+    pub fn silent_since(&self) -> Option<Timestamp> {
+        let lost = self.freshness.lost.load(Ordering::Relaxed);
+        lost.then(|| {
+            Timestamp::from_second(self.freshness.last_contact.load(Ordering::Relaxed)).ok()
+        })
+        .flatten()
+    }
+
+    /// Counts the changes of anything that pages show.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.freshness.changes.subscribe()
+    }
+
+    /// Asks the API server whether a person may do something.
+    ///
+    /// # Errors
+    /// There is no answer: that is neither yes nor no.
+    pub async fn review(&self, user: &User, question: &Question) -> Result<bool, ClusterError> {
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(user.name.clone()),
+                groups: Some(user.groups_as_authenticated()),
+                resource_attributes: Some(ResourceAttributes {
+                    group: Some(crds::GROUP.to_owned()),
+                    resource: Some(question.kind.plural().to_owned()),
+                    verb: Some(question.verb.to_owned()),
+                    namespace: question.namespace.clone(),
+                    name: question.name.clone(),
+                    ..ResourceAttributes::default()
+                }),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        let params = PostParams::default();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a review is a question: nothing is kept of it"
+        )]
+        let asked = api.create(&params, &review);
+        let answer = tokio::time::timeout(DEADLINE, asked).await;
+        let outcome = match answer {
+            Err(_) => Err(ClusterError::Deadline),
+            Ok(Err(error)) => Err(ClusterError::Api(error)),
+            Ok(Ok(review)) => Ok(review
+                .status
+                .is_some_and(|status| status.allowed && status.denied != Some(true))),
+        };
+        metrics::reviewed(&outcome);
+        outcome
+    }
+
+    /// A client that acts as a person: constrained impersonation, with the request's id as `Audit-ID`. For writes only;
+    /// what is shown comes from the caches.
+    ///
+    /// # Errors
+    /// A name that cannot be written in a header: the call is never made as somebody else.
+    pub fn impersonated(&self, user: &User, request_id: &str) -> Result<Client, ClusterError> {
+        let value =
+            |text: &str| HeaderValue::from_bytes(text.as_bytes()).map_err(|_| ClusterError::Header);
+        if user.name.is_empty() {
+            return Err(ClusterError::Header);
+        }
+        let mut headers = vec![
+            ("impersonate-user", value(&user.name)?),
+            ("audit-id", value(request_id)?),
+        ];
+        for group in user.groups_as_authenticated() {
+            headers.push(("impersonate-group", value(&group)?));
+        }
+        let (base, namespace) = (
+            self.client.clone(),
+            self.client.default_namespace().to_owned(),
+        );
+        let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
+            for (name, value) in &headers {
+                request.headers_mut().append(*name, value.clone());
+            }
+            let base = base.clone();
+            async move { base.send(request).await }
+        });
+        Ok(Client::new(service, namespace))
+    }
+}
+
+fn sorted<K>(store: &Store<K>) -> Vec<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let mut objects = store.state();
+    objects.sort_by_cached_key(|object| (object.namespace(), object.name_any()));
+    objects
+}
+
+/// When to take up a watch again: soon, and never later than 5 s (kube's own schedule goes to 30 s, and the hub's return
+/// is to be seen at once).
+#[derive(Debug, Default)]
+struct Again(u32);
+
+impl Iterator for Again {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0 = (self.0 + 1).min(10);
+        Some(Duration::from_millis(500) * self.0)
+    }
+}
+
+impl Backoff for Again {
+    fn reset(&mut self) {
+        self.0 = 0;
+    }
+}
+
+/// Keeps a cache of one kind, without the field managers' notes.
+fn keep<K>(kind: Kind, client: &Client, freshness: &Arc<Freshness>) -> Store<K>
+where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + std::marker::Sync
+        + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    let (store, writer): (Store<K>, Writer<K>) = reflector::store();
+    let config = watcher::Config::default().timeout(WATCH_SECONDS);
+    let events = watcher::watcher(Api::<K>::all(client.clone()), config)
+        .modify(|object| object.managed_fields_mut().clear())
+        .backoff(Again::default());
+    let freshness = Arc::clone(freshness);
+    spawn(kind.plural(), async move {
+        let mut events = std::pin::pin!(reflector::reflector(writer, events));
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    if matches!(event, watcher::Event::InitDone) {
+                        freshness.note(kind, Sync::Synced);
+                    }
+                    if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
+                        freshness.changed();
+                    }
+                }
+                Err(error) => failed(kind, &error, &freshness),
+            }
+        }
+    });
+    store
+}
+
+fn failed(kind: Kind, error: &watcher::Error, freshness: &Freshness) {
+    let code = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code,
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => 0,
+    };
+    tracing::debug!(object.kind = kind.plural(), %error, "a watch ended");
+    match code {
+        404 => freshness.note(kind, Sync::Missing),
+        401 | 403 => freshness.note(kind, Sync::Forbidden),
+        _ => return,
+    }
+    freshness.changed();
+}
+
+async fn probe(client: Client, freshness: Arc<Freshness>) {
+    loop {
+        let answer = tokio::time::timeout(DEADLINE, client.apiserver_version()).await;
+        let now = background::now();
+        match answer {
+            Ok(Ok(_) | Err(kube::Error::Api(_))) => freshness.contact(now),
+            Ok(Err(_)) | Err(_) => freshness.no_contact(now),
+        }
+        tokio::time::sleep(PROBE_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// A hub that holds the given objects and lets `may` decide.
+    pub(crate) fn hub(objects: &[Value], may: fn(&Value) -> bool) -> Cluster {
+        let service = tower::service_fn(
+            move |request: http::Request<kube::client::Body>| async move {
+                let body = request
+                    .into_body()
+                    .collect_bytes()
+                    .await
+                    .unwrap_or_default();
+                let mut review: Value = serde_json::from_slice(&body).unwrap_or_default();
+                review["status"] = json!({ "allowed": may(&review["spec"]) });
+                let response =
+                    http::Response::new(kube::client::Body::from(review.to_string().into_bytes()));
+                Ok::<_, std::io::Error>(response)
+            },
+        );
+        let freshness = Arc::new(Freshness {
+            syncs: Mutex::new(Kind::ALL.map(|kind| (kind, Sync::Synced)).into()),
+            last_contact: AtomicI64::new(background::now().as_second()),
+            lost: AtomicBool::new(false),
+            changes: watch::Sender::new(0),
+        });
+        Cluster {
+            client: Client::new(service, "default"),
+            freshness,
+            platforms: filled(objects, "CloudPlatform"),
+            profiles: filled(objects, "GovernanceProfile"),
+            sites: filled(objects, "Site"),
+            tenants: filled(objects, "Tenant"),
+            quotas: filled(objects, "TenantQuota"),
+        }
+    }
+
+    impl Cluster {
+        pub(crate) fn lose(&self, seconds: i64) {
+            let since = background::now().as_second() - seconds;
+            self.freshness.last_contact.store(since, Ordering::Relaxed);
+            self.freshness.lost.store(true, Ordering::Relaxed);
+        }
+
+        pub(crate) fn forget(&self, kind: Kind) {
+            self.freshness.note(kind, Sync::Missing);
+        }
+    }
+
+    fn filled<K>(objects: &[Value], kind: &str) -> Store<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + 'static,
+    {
+        let (store, mut writer): (Store<K>, Writer<K>) = reflector::store();
+        writer.apply_watcher_event(&watcher::Event::Init);
+        for object in objects.iter().filter(|o| o["kind"] == kind) {
+            let object = serde_json::from_value(object.clone()).unwrap();
+            writer.apply_watcher_event(&watcher::Event::InitApply(object));
+        }
+        writer.apply_watcher_event(&watcher::Event::InitDone);
+        store
+    }
+
+    #[tokio::test]
+    async fn an_impersonated_call_names_the_person_the_groups_and_the_request() {
+        let service = tower::service_fn(|request: http::Request<kube::client::Body>| async move {
+            let headers = request.headers();
+            assert_eq!(headers["impersonate-user"], "oidc:cs-approver");
+            let groups: Vec<_> = headers.get_all("impersonate-group").iter().collect();
+            assert_eq!(groups, ["oidc:approvers", "system:authenticated"]);
+            assert_eq!(headers["audit-id"], "r-17");
+            Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::from(
+                b"{\"major\":\"1\"}".to_vec(),
+            )))
+        });
+        let mut hub = hub(&[], |_| true);
+        hub.client = Client::new(service, "default");
+        let user = User {
+            name: "oidc:cs-approver".into(),
+            groups: vec!["oidc:approvers".into()],
+            post: None,
+        };
+        let client = hub.impersonated(&user, "r-17").unwrap();
+        let _version = client.apiserver_version().await;
+        let nobody = User {
+            name: String::new(),
+            ..user.clone()
+        };
+        assert!(hub.impersonated(&nobody, "r-17").is_err());
+        assert!(hub.impersonated(&user, "a\nb").is_err());
+    }
+}

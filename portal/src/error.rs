@@ -1,0 +1,148 @@
+//! Everything that can go wrong for a reader, and the page that says what happened and what to do.
+//!
+//! Handlers return `AppError`; `respond` (a middleware) words it in the reader's language. Causes go to the log, once.
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+
+use crate::cluster::ClusterError;
+use crate::identity;
+use crate::page::Page;
+use crate::reader::Reader;
+use crate::state::AppState;
+
+/// What went wrong.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppError {
+    /// There is no such page or object, or the person may not know of it: the two look the same.
+    #[error("no such page")]
+    NoPage,
+    /// The person is not signed in.
+    #[error("not signed in")]
+    SignInNeeded {
+        /// Where they wanted to go.
+        next: String,
+    },
+    /// A form is too old, or was not made here.
+    #[error("the form has expired")]
+    FormExpired,
+    /// Another site sent the form.
+    #[error("the form came from another site")]
+    Foreign,
+    /// The hub gives no answer, and there is none to go by.
+    #[error("the hub does not answer")]
+    HubSilent,
+    /// The person holds too many live pages.
+    #[error("too many live pages")]
+    TooManyPages,
+    /// The request took too long.
+    #[error("the request took too long")]
+    TooSlow,
+    /// A mistake of ours.
+    #[error("an internal error")]
+    Internal,
+}
+
+impl AppError {
+    /// A mistake of ours, with its cause for the log.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "used as a function in map_err"
+    )]
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(error = %cause, "a page failed");
+        Self::Internal
+    }
+
+    const fn status_and_key(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NoPage => (StatusCode::NOT_FOUND, "no-page"),
+            Self::SignInNeeded { .. } => (StatusCode::UNAUTHORIZED, "sign-in"),
+            Self::FormExpired => (StatusCode::BAD_REQUEST, "form-expired"),
+            Self::Foreign => (StatusCode::FORBIDDEN, "foreign"),
+            Self::HubSilent => (StatusCode::SERVICE_UNAVAILABLE, "hub-silent"),
+            Self::TooManyPages => (StatusCode::TOO_MANY_REQUESTS, "too-many-pages"),
+            Self::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, "too-slow"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+}
+
+impl From<ClusterError> for AppError {
+    fn from(error: ClusterError) -> Self {
+        tracing::warn!(%error, "the hub gives no answer");
+        Self::HubSilent
+    }
+}
+
+impl From<askama::Error> for AppError {
+    fn from(error: askama::Error) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl IntoResponse for AppError {
+    /// A bare response that carries the error to [`respond`].
+    fn into_response(self) -> Response {
+        let mut response = self.status_and_key().0.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    p: Page,
+    happened: String,
+    todo: String,
+}
+
+/// Turns an error into a page in the reader's language, or into the way to the sign-in.
+pub async fn respond(
+    State(state): State<AppState>,
+    reader: Reader,
+    request: Request,
+    next: Next,
+) -> Response {
+    let session = identity::session(request.headers(), &state);
+    let fragment = request.headers().contains_key("hx-request") || reader.path == "/events";
+    let response = next.run(request).await;
+    let timed_out = response.status() == StatusCode::REQUEST_TIMEOUT;
+    let error = response
+        .extensions()
+        .get::<AppError>()
+        .cloned()
+        .or(timed_out.then_some(AppError::TooSlow));
+    let Some(error) = error else { return response };
+    if let AppError::SignInNeeded { next } = &error {
+        if fragment {
+            // htmx takes this as: load the page again, which leads to the sign-in.
+            return (StatusCode::UNAUTHORIZED, [("hx-refresh", "true")]).into_response();
+        }
+        let escaped: String = next.bytes().fold(String::new(), escape);
+        return Redirect::to(&format!("/sign-in?next={escaped}")).into_response();
+    }
+    let (status, key) = error.status_and_key();
+    let lang = reader.lang;
+    let mut p = Page::public(&state, reader, &format!("error.{key}.title"));
+    if let Some(session) = session {
+        p.welcome(&session);
+    }
+    let happened = lang.t(&format!("error.{key}.happened")).to_owned();
+    let todo = lang.t(&format!("error.{key}.todo")).to_owned();
+    let html = ErrorPage { p, happened, todo }.render().unwrap_or_default();
+    (status, Html(html)).into_response()
+}
+
+fn escape(mut text: String, byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte) {
+        text.push(char::from(byte));
+    } else {
+        text.push_str(&format!("%{byte:02X}"));
+    }
+    text
+}

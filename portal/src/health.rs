@@ -1,0 +1,503 @@
+//! How things are, in one word, and what needs attention: computed from conditions, worded from the reasons' catalogue.
+
+use std::collections::BTreeMap;
+
+use crds::cloud_platform::{CheckState, ClusterState, PlatformMode};
+use crds::governance_profile::Thresholds;
+use crds::words::Zone;
+use crds::{CloudPlatform, Condition, ConditionStatus, ConditionType, Conditions, Reason};
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::ages::{self, Moment};
+use crate::figures::{Resource, resource_word};
+use crate::i18n::Lang;
+use crate::ledger::{self, Certainty, Ledger};
+
+/// How something is. Worse comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Health {
+    /// Something is wrong.
+    Bad,
+    /// Nobody can tell.
+    Unknown,
+    /// Something will be wrong.
+    Attention,
+    /// Work is under way.
+    Progress,
+    /// As it should be.
+    Good,
+}
+
+impl Health {
+    /// The word in style sheets.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Bad => "bad",
+            Self::Unknown => "unknown",
+            Self::Attention => "attention",
+            Self::Progress => "progress",
+            Self::Good => "good",
+        }
+    }
+
+    /// Its sign, so that colour is never alone.
+    #[must_use]
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Bad => "\u{25a0}",
+            Self::Unknown => "\u{25c7}",
+            Self::Attention => "\u{25b2}",
+            Self::Progress => "\u{25d0}",
+            Self::Good => "\u{25cf}",
+        }
+    }
+
+    /// Its word.
+    #[must_use]
+    pub fn word(self, lang: Lang) -> &'static str {
+        lang.find(&format!("health.{}", self.code())).unwrap_or("")
+    }
+}
+
+/// How a platform stands: the one word of its card, and what the sentence over the overview counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Answers, and nothing is open.
+    Healthy,
+    /// Answers, and something will be wrong.
+    Attention,
+    /// Something is wrong.
+    Faulty,
+    /// One of its clusters does not answer.
+    Unreachable,
+    /// Nothing is known but its owner's word.
+    Declared,
+    /// The operator has not looked at it yet.
+    Waiting,
+}
+
+impl Standing {
+    /// In the order in which the sentence names them.
+    pub const ALL: [Self; 6] = [
+        Self::Healthy,
+        Self::Attention,
+        Self::Faulty,
+        Self::Unreachable,
+        Self::Declared,
+        Self::Waiting,
+    ];
+
+    /// The word in the message files.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Attention => "attention",
+            Self::Faulty => "faulty",
+            Self::Unreachable => "unreachable",
+            Self::Declared => "declared",
+            Self::Waiting => "waiting",
+        }
+    }
+
+    /// Its sign and colour.
+    #[must_use]
+    pub const fn health(self) -> Health {
+        match self {
+            Self::Healthy => Health::Good,
+            Self::Attention => Health::Attention,
+            Self::Faulty => Health::Bad,
+            Self::Unreachable | Self::Declared | Self::Waiting => Health::Unknown,
+        }
+    }
+
+    /// Its word.
+    #[must_use]
+    pub fn word(self, lang: Lang) -> &'static str {
+        lang.find(&format!("standing.{}", self.code()))
+            .unwrap_or("")
+    }
+
+    /// How a platform stands.
+    #[must_use]
+    pub fn of(platform: &CloudPlatform, thresholds: Thresholds, today: Date) -> Self {
+        let Some((status, mode)) = platform.status.as_ref().and_then(|s| Some((s, s.mode?))) else {
+            return Self::Waiting;
+        };
+        if mode == PlatformMode::Declared {
+            return Self::Declared;
+        }
+        let any = |state| status.clusters.iter().any(|cluster| cluster.state == state);
+        let ready = status
+            .conditions
+            .get(ConditionType::Ready)
+            .map(|c| c.status);
+        if any(ClusterState::Unreachable) || any(ClusterState::Unknown) {
+            return Self::Unreachable;
+        }
+        if any(ClusterState::Refused) || ready == Some(ConditionStatus::False) {
+            return Self::Faulty;
+        }
+        if ready != Some(ConditionStatus::True) {
+            return Self::Unreachable;
+        }
+        let said_no = |type_| {
+            status
+                .conditions
+                .get(type_)
+                .is_some_and(|c| c.status == ConditionStatus::False)
+        };
+        let failed = status
+            .checks
+            .iter()
+            .any(|check| check.state == CheckState::Failed);
+        let zones = ledger::zones(platform, today);
+        let full = zones
+            .iter()
+            .flat_map(|zone| &zone.ledgers)
+            .any(|ledger| nearly_full(ledger, thresholds));
+        let open =
+            failed || full || said_no(ConditionType::Docked) || said_no(ConditionType::Current);
+        if open { Self::Attention } else { Self::Healthy }
+    }
+}
+
+fn nearly_full(ledger: &Ledger, thresholds: Thresholds) -> bool {
+    ledger
+        .granted_percent()
+        .is_some_and(|percent| percent >= i64::from(thresholds.granted_percent))
+}
+
+/// How one zone of a platform is.
+#[must_use]
+pub fn of_zone(
+    platform: &CloudPlatform,
+    zone: &ledger::ZoneLedgers,
+    thresholds: Thresholds,
+) -> Health {
+    if ledger::clusters_in(platform, zone.zone)
+        .any(|cluster| cluster.state == ClusterState::Refused)
+    {
+        return Health::Bad;
+    }
+    if zone.certainty != Certainty::Observed {
+        return Health::Unknown;
+    }
+    if zone
+        .ledgers
+        .iter()
+        .any(|ledger| ledger.over() > crds::Quantity::ZERO)
+    {
+        return Health::Bad;
+    }
+    if zone
+        .ledgers
+        .iter()
+        .any(|ledger| nearly_full(ledger, thresholds))
+    {
+        Health::Attention
+    } else {
+        Health::Good
+    }
+}
+
+/// Something that needs attention.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// How bad it is.
+    pub health: Health,
+    /// What it is about.
+    pub subject: String,
+    /// The page that shows it.
+    pub link: String,
+    /// What is so.
+    pub happened: String,
+    /// Which rule, and the way out.
+    pub todo: String,
+    /// Since when; absent where that is not recorded.
+    pub since: Option<Moment>,
+    order: i64,
+}
+
+/// Words notices: the language, the moment, and the names that people know things by.
+#[derive(Clone, Debug)]
+pub struct Wording {
+    /// The reader's language.
+    pub lang: Lang,
+    /// The moment of the page.
+    pub now: Timestamp,
+    /// Names of platforms and tenants by identifier.
+    pub names: BTreeMap<String, String>,
+}
+
+impl Wording {
+    /// A condition's reason in the reader's language, in two halves: what is so, and what to do.
+    #[must_use]
+    pub fn reason(
+        &self,
+        reason: &str,
+        params: &BTreeMap<String, String>,
+        message: &str,
+    ) -> (String, String) {
+        let Ok(known) = reason.parse::<Reason>() else {
+            // Written by a newer operator than this portal knows: its own words are better than none.
+            return (message.to_owned(), String::new());
+        };
+        let params = params
+            .iter()
+            .map(|(key, value)| (key.clone(), self.figure(key, value)))
+            .collect();
+        let text = known.render(self.lang.code(), &params);
+        let stop = self.lang.t("sentence.stop");
+        let (happened, rest) = text.split_once(stop).unwrap_or((text.as_str(), ""));
+        let own = self.lang.find(&format!("todo.{reason}")).unwrap_or("");
+        let todo = if rest.is_empty() { own } else { rest };
+        (happened.trim().to_owned(), todo.trim().to_owned())
+    }
+
+    /// A figure as the reader knows it: zones, resources, times and names in words.
+    fn figure(&self, key: &str, value: &str) -> String {
+        if let Some(word) = self
+            .lang
+            .find(&format!("zone.{value}"))
+            .filter(|_| key.to_lowercase().ends_with("zone"))
+        {
+            return word.to_owned();
+        }
+        if key == "resource" {
+            return resource_word(self.lang, value);
+        }
+        if key == "open" || key == "what" {
+            let words = value.split(", ").map(|w| {
+                self.lang
+                    .find(&format!("check.{w}"))
+                    .unwrap_or(w)
+                    .to_owned()
+            });
+            return self.lang.join(&words.collect::<Vec<_>>());
+        }
+        if value.contains("requests.") {
+            let worded = |text: String, resource: Resource| {
+                text.replace(resource.name(), resource.word(self.lang))
+            };
+            return Resource::ALL.into_iter().fold(value.to_owned(), worded);
+        }
+        if let Ok(time) = value.parse::<Timestamp>() {
+            return ages::in_a_sentence(time);
+        }
+        self.names
+            .get(value)
+            .filter(|_| ["platform", "tenant", "parent", "wayOut"].contains(&key))
+            .cloned()
+            .unwrap_or_else(|| value.to_owned())
+    }
+
+    /// What needs attention about one object, worst first, each reason once.
+    #[must_use]
+    pub fn notices(&self, subject: &str, link: &str, conditions: &Conditions) -> Vec<Notice> {
+        let lost = conditions.0.iter().any(|c| is_lost(&c.reason));
+        let mut told: Vec<&str> = Vec::new();
+        let mut notices = Vec::new();
+        // Reachable first: of two conditions that tell the same loss, it carries the way out.
+        let mut ordered: Vec<_> = conditions.0.iter().collect();
+        ordered.sort_by_key(|c| c.type_ != ConditionType::Reachable);
+        for condition in ordered {
+            let Some(health) = judge(condition) else {
+                continue;
+            };
+            let same_loss =
+                lost && health == Health::Unknown && told.iter().any(|reason| is_lost(reason));
+            if told.contains(&condition.reason.as_str()) || same_loss {
+                continue;
+            }
+            told.push(&condition.reason);
+            let (happened, todo) =
+                self.reason(&condition.reason, &condition.params, &condition.message);
+            notices.push(Notice {
+                health,
+                subject: subject.to_owned(),
+                link: link.to_owned(),
+                happened,
+                todo,
+                since: Some(ages::moment(
+                    self.lang,
+                    condition.last_transition_time,
+                    self.now,
+                )),
+                order: condition.last_transition_time.as_second(),
+            });
+        }
+        notices
+    }
+
+    /// That a zone of a platform is nearly granted out.
+    #[must_use]
+    pub fn nearly_full(
+        &self,
+        subject: &str,
+        link: &str,
+        zone: Zone,
+        ledger: &Ledger,
+        thresholds: Thresholds,
+    ) -> Option<Notice> {
+        let over = ledger.over() > crds::Quantity::ZERO;
+        let percent = ledger
+            .granted_percent()
+            .filter(|_| nearly_full(ledger, thresholds) && !over)?;
+        let free = ledger.unit().short(self.lang, ledger.free);
+        let zone = self
+            .lang
+            .find(&format!("zone.{}", zone.as_str()))
+            .unwrap_or("");
+        let resource = ledger.resource.word(self.lang);
+        let (percent, limit) = (percent.to_string(), thresholds.granted_percent.to_string());
+        let figures = [
+            ("zone", zone),
+            ("resource", resource),
+            ("free", &free),
+            ("percent", &percent),
+            ("limit", &limit),
+        ];
+        Some(Notice {
+            health: Health::Attention,
+            subject: subject.to_owned(),
+            link: link.to_owned(),
+            happened: self.lang.say("attention.nearly-full", &figures),
+            todo: self.lang.t("attention.nearly-full.todo").to_owned(),
+            since: None,
+            order: 0,
+        })
+    }
+}
+
+/// Worst first; among equals, what came last first.
+pub fn order(notices: &mut [Notice]) {
+    notices.sort_by(|a, b| {
+        (a.health, std::cmp::Reverse(a.order)).cmp(&(b.health, std::cmp::Reverse(b.order)))
+    });
+}
+
+fn is_lost(reason: &str) -> bool {
+    [Reason::Unreachable, Reason::MemberUnreachable]
+        .iter()
+        .any(|lost| lost.as_str() == reason)
+}
+
+/// Whether a condition needs attention, and how badly.
+#[must_use]
+pub fn judge(condition: &Condition) -> Option<Health> {
+    use ConditionType::{Admitted, Current, Docked, InForce, OverGrant, Reachable, Ready};
+    let good = match condition.type_ {
+        OverGrant => ConditionStatus::False,
+        Ready | Admitted | InForce | Reachable | Docked | Current => ConditionStatus::True,
+    };
+    let by_nature = [Reason::Declared, Reason::NoEvidence]
+        .iter()
+        .any(|r| r.as_str() == condition.reason);
+    if condition.status == good || by_nature {
+        return None;
+    }
+    if is_lost(&condition.reason) || condition.status == ConditionStatus::Unknown {
+        return Some(Health::Unknown);
+    }
+    let under_way = [
+        Reason::Progressing,
+        Reason::AwaitingPool,
+        Reason::AwaitingEnforcement,
+        Reason::Lowering,
+        Reason::Recovering,
+        Reason::Draining,
+        Reason::Deleting,
+    ];
+    if under_way.iter().any(|r| r.as_str() == condition.reason) {
+        return Some(Health::Progress);
+    }
+    Some(match condition.type_ {
+        Ready | Admitted | Reachable | InForce => Health::Bad,
+        OverGrant | Docked | Current => Health::Attention,
+    })
+}
+
+/// How an object with conditions is: as its worst condition.
+#[must_use]
+pub fn of_conditions(conditions: &Conditions) -> Health {
+    if conditions.0.is_empty() {
+        return Health::Unknown;
+    }
+    conditions
+        .0
+        .iter()
+        .filter_map(judge)
+        .min()
+        .unwrap_or(Health::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overview::tests::{now, platform, today};
+
+    fn standing(name: &str) -> Standing {
+        Standing::of(&platform(name), Thresholds::default(), today())
+    }
+
+    fn wording(lang: Lang) -> Wording {
+        Wording {
+            lang,
+            now: now(),
+            names: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn platforms_stand_as_their_evidence_says() {
+        assert_eq!(standing("gd-prov"), Standing::Healthy);
+        assert_eq!(standing("zj-node"), Standing::Attention);
+        assert_eq!(standing("mm-node"), Standing::Unreachable);
+        assert_eq!(standing("st-node"), Standing::Faulty);
+        assert_eq!(standing("ga-cloud"), Standing::Declared);
+        assert_eq!(standing("new-city"), Standing::Waiting);
+    }
+
+    #[test]
+    fn a_loss_is_told_once_and_as_unknown() {
+        let lost = platform("mm-node");
+        let notices =
+            wording(Lang::Zh).notices("mm", "/platforms/mm-node", &lost.status.unwrap().conditions);
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        assert_eq!(notices[0].health, Health::Unknown);
+        assert!(notices[0].happened.contains("mm-extranet") && !notices[0].todo.is_empty());
+    }
+
+    #[test]
+    fn figures_are_worded_in_the_readers_language() {
+        let over = platform("st-node");
+        let conditions = over.status.unwrap().conditions;
+        let zh = wording(Lang::Zh).notices("st", "/", &conditions);
+        assert!(
+            zh[0].happened.contains("CPU") && !zh[0].happened.contains("requests.cpu"),
+            "{zh:?}"
+        );
+        let checks = zh.iter().find(|n| n.health == Health::Attention).unwrap();
+        assert!(checks.happened.contains("备份"), "{checks:?}");
+    }
+
+    #[test]
+    fn a_declared_platform_is_not_a_finding() {
+        let declared = platform("rs-cloud");
+        assert!(
+            wording(Lang::En)
+                .notices("rs", "/", &declared.status.unwrap().conditions)
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_reason_of_a_newer_operator_is_shown_in_its_own_words() {
+        let (happened, _) =
+            wording(Lang::Zh).reason("FromTheFuture", &BTreeMap::new(), "something new");
+        assert_eq!(happened, "something new");
+    }
+}

@@ -1,0 +1,181 @@
+//! The demo sign-in: anybody takes any post. Routed only with `--demo`; every page says so.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::http::header::SET_COOKIE;
+use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
+use http::HeaderMap;
+use serde::Deserialize;
+
+use super::sessions::{random_token, same_secret};
+use super::{Signed, User, cookie, safe_next};
+use crate::error::AppError;
+use crate::page::Page;
+use crate::reader::Reader;
+use crate::state::AppState;
+
+/// Cookie that carries the token of the sign-in form, before there is a session.
+const FORM_COOKIE: &str = "qipan_form";
+
+/// A post that may be taken. Its words are `demo.<key>.title` and `demo.<key>.about`.
+#[derive(Debug)]
+pub struct Post {
+    /// Names it in the form and in the message files.
+    pub key: &'static str,
+    /// The username that the API server is asked about.
+    pub user: &'static str,
+    /// The groups that it is asked about.
+    pub groups: &'static [&'static str],
+}
+
+/// The posts of the sample province (people in samples are posts, never names).
+pub const POSTS: [Post; 5] = [
+    Post {
+        key: "administrator",
+        user: "gd-admin",
+        groups: &["gd-zsj"],
+    },
+    Post {
+        key: "approver",
+        user: "cs-approver",
+        groups: &["zhanjiang-dsj"],
+    },
+    Post {
+        key: "city-owner",
+        user: "cs-owner",
+        groups: &[],
+    },
+    Post {
+        key: "owner",
+        user: "zj-rsj-owner",
+        groups: &["zhanjiang-rsj"],
+    },
+    Post {
+        key: "auditor",
+        user: "gd-auditor",
+        groups: &["gd-auditors"],
+    },
+];
+
+/// Where to go after signing in.
+#[derive(Debug, Deserialize)]
+pub struct Next {
+    next: Option<String>,
+}
+
+/// What the form sends.
+#[derive(Debug, Deserialize)]
+pub struct Choice {
+    post: String,
+    next: String,
+    token: String,
+}
+
+/// What the sign-out button sends.
+#[derive(Debug, Deserialize)]
+pub struct Leave {
+    token: String,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignIn<'a> {
+    p: Page,
+    next: &'a str,
+    token: &'a str,
+}
+
+/// The form.
+///
+/// # Errors
+/// No random numbers, or a template that fails.
+pub async fn form(
+    State(state): State<AppState>,
+    reader: Reader,
+    Query(query): Query<Next>,
+) -> Result<Response, AppError> {
+    let token = random_token().map_err(AppError::internal)?;
+    let next = safe_next(query.next.as_deref().unwrap_or("/")).to_owned();
+    let p = Page::public(&state, reader, "sign-in.title");
+    let html = SignIn {
+        p,
+        next: &next,
+        token: &token,
+    }
+    .render()?;
+    Ok((set(&state, FORM_COOKIE, &token, 3600), Html(html)).into_response())
+}
+
+/// Takes a post.
+///
+/// # Errors
+/// The form is not ours, or names no post.
+pub async fn enter(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Form(choice): Form<Choice>,
+) -> Result<Response, AppError> {
+    let expected = cookie(&headers, FORM_COOKIE).ok_or(AppError::FormExpired)?;
+    if !same_secret(&expected, &choice.token) {
+        return Err(AppError::FormExpired);
+    }
+    let post = POSTS
+        .iter()
+        .find(|post| post.key == choice.post)
+        .ok_or(AppError::FormExpired)?;
+    let groups = post
+        .groups
+        .iter()
+        .map(|group| (*group).to_owned())
+        .collect();
+    let user = User {
+        name: post.user.to_owned(),
+        groups,
+        post: Some(post.key),
+    };
+    if let Some(old) = cookie(&headers, state.cookie_name()) {
+        state.sessions.end(&old);
+    }
+    tracing::info!(user.name = post.user, "signed in by the demo form");
+    let token = state.sessions.begin(user).map_err(AppError::internal)?;
+    let name = state.cookie_name();
+    Ok((
+        set(&state, name, &token, 36_000),
+        Redirect::to(safe_next(&choice.next)),
+    )
+        .into_response())
+}
+
+/// Ends the session.
+///
+/// # Errors
+/// The form is not this session's.
+pub async fn leave(
+    State(state): State<AppState>,
+    Signed(session): Signed,
+    headers: HeaderMap,
+    Form(leave): Form<Leave>,
+) -> Result<Response, AppError> {
+    if !same_secret(&session.form_token, &leave.token) {
+        return Err(AppError::FormExpired);
+    }
+    let name = state.cookie_name();
+    if let Some(token) = cookie(&headers, name) {
+        state.sessions.end(&token);
+    }
+    Ok((set(&state, name, "", 0), Redirect::to("/sign-in")).into_response())
+}
+
+fn set(
+    state: &AppState,
+    name: &str,
+    value: &str,
+    seconds: u32,
+) -> AppendHeaders<[(http::HeaderName, String); 1]> {
+    let secure = if state.secure { "; Secure" } else { "" };
+    AppendHeaders([(
+        SET_COOKIE,
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"),
+    )])
+}

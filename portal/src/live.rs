@@ -1,0 +1,146 @@
+//! Pages that are kept up to date: a page is made of regions, and each can be fetched alone.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::{Html, IntoResponse as _, Response};
+use jiff::Timestamp;
+
+use crate::access::Visible;
+use crate::error::AppError;
+use crate::health::Wording;
+use crate::identity::{Session, Signed};
+use crate::page::Page;
+use crate::reader::Reader;
+use crate::state::AppState;
+
+/// One look of one person at one page.
+#[derive(Clone)]
+pub struct Visit {
+    /// The portal.
+    pub state: AppState,
+    /// The person.
+    pub session: Session,
+    /// How they read.
+    pub reader: Reader,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl FromRequestParts<AppState> for Visit {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let Signed(session) = Signed::from_request_parts(parts, state).await?;
+        let reader = Reader::of(&parts.uri, &parts.headers);
+        Ok(Self {
+            state: state.clone(),
+            session,
+            reader,
+            now: crate::background::now(),
+        })
+    }
+}
+
+impl Visit {
+    /// What the person may see.
+    ///
+    /// # Errors
+    /// The hub gives no answer.
+    pub async fn visible(&self) -> Result<Visible, AppError> {
+        Ok(self
+            .state
+            .access
+            .visible(&self.state.cluster, &self.session.user)
+            .await?)
+    }
+
+    /// The frame of a page with this title.
+    #[must_use]
+    pub fn page(&self, visible: &Visible, title: String) -> Page {
+        Page::of(
+            &self.state,
+            self.reader.clone(),
+            &self.session,
+            visible,
+            title,
+            self.now,
+        )
+    }
+
+    /// How this person is told things.
+    #[must_use]
+    pub fn wording(&self, visible: &Visible) -> Wording {
+        use kube::ResourceExt as _;
+        let code = self.reader.lang.code();
+        let platforms = visible.platforms.iter().map(|p| {
+            (
+                p.name_any(),
+                p.spec.display_name.in_language(code).to_owned(),
+            )
+        });
+        let tenants = visible.tenants.iter().map(|t| {
+            (
+                t.name_any(),
+                t.spec.display_name.in_language(code).to_owned(),
+            )
+        });
+        Wording {
+            lang: self.reader.lang,
+            now: self.now,
+            names: platforms.chain(tenants).collect(),
+        }
+    }
+}
+
+/// A page made of regions.
+pub trait Live: Send {
+    /// The names of its regions: their `id`, and the names of their blocks in the template.
+    fn regions(&self) -> &'static [&'static str];
+
+    /// One region alone.
+    ///
+    /// # Errors
+    /// The template fails.
+    fn region(&self, name: &str) -> Result<Option<String>, askama::Error>;
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// The template fails.
+    fn whole(&self) -> Result<String, askama::Error>;
+}
+
+/// Says which blocks of a template are regions.
+macro_rules! live {
+    ($page:ty: $($name:literal => $block:ident),+ $(,)?) => {
+        impl $crate::live::Live for $page {
+            fn regions(&self) -> &'static [&'static str] {
+                &[$($name),+]
+            }
+
+            fn region(&self, name: &str) -> Result<Option<String>, askama::Error> {
+                match name {
+                    $($name => self.$block().render().map(Some),)+
+                    _ => Ok(None),
+                }
+            }
+
+            fn whole(&self) -> Result<String, askama::Error> {
+                self.render()
+            }
+        }
+    };
+}
+pub(crate) use live;
+
+/// The page, or the one region that was asked for.
+///
+/// # Errors
+/// The template fails, or there is no such region.
+pub fn answer(reader: &Reader, page: &impl Live) -> Result<Response, AppError> {
+    let html = match &reader.part {
+        Some(part) => page.region(part)?.ok_or(AppError::NoPage)?,
+        None => page.whole()?,
+    };
+    Ok(Html(html).into_response())
+}

@@ -1,0 +1,89 @@
+//! Objects as they are in Kubernetes: "as YAML" and "as kubectl".
+
+use axum::extract::Path;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use crds::keys::tenant_namespace;
+use kube::ResourceExt as _;
+use serde::Serialize;
+
+use crate::error::AppError;
+use crate::live::Visit;
+
+/// An object's two other faces.
+#[derive(Clone, Debug)]
+pub struct AsCode {
+    /// What one types to see it.
+    pub kubectl: String,
+    /// It, as YAML.
+    pub yaml: String,
+    /// The address of the YAML alone.
+    pub href: String,
+}
+
+/// The other faces of an object.
+///
+/// # Errors
+/// It cannot be written as YAML.
+pub fn as_code<K: Serialize>(
+    object: &K,
+    plural: &str,
+    namespace: Option<&str>,
+    name: &str,
+    href: String,
+) -> Result<AsCode, AppError> {
+    let within = namespace
+        .map(|namespace| format!(" -n {namespace}"))
+        .unwrap_or_default();
+    let kubectl = format!(
+        "kubectl get {plural}.{}{within} {name} -o yaml",
+        crds::GROUP
+    );
+    Ok(AsCode {
+        kubectl,
+        yaml: yaml(object)?,
+        href,
+    })
+}
+
+fn yaml<K: Serialize>(object: &K) -> Result<String, AppError> {
+    serde_yaml::to_string(object).map_err(AppError::internal)
+}
+
+fn answer<K: Serialize>(object: &K) -> Result<Response, AppError> {
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], yaml(object)?).into_response())
+}
+
+/// A platform as YAML.
+///
+/// # Errors
+/// There is none of that name that the person may see.
+pub async fn platform(visit: Visit, Path(name): Path<String>) -> Result<Response, AppError> {
+    let visible = visit.visible().await?;
+    answer(visible.platform(&name).ok_or(AppError::NoPage)?.as_ref())
+}
+
+/// A tenant as YAML.
+///
+/// # Errors
+/// There is none of that name that the person may see.
+pub async fn tenant(visit: Visit, Path(name): Path<String>) -> Result<Response, AppError> {
+    let visible = visit.visible().await?;
+    answer(visible.tenant(&name).ok_or(AppError::NoPage)?.as_ref())
+}
+
+/// A grant as YAML.
+///
+/// # Errors
+/// There is none of that name that the person may see.
+pub async fn grant(
+    visit: Visit,
+    Path((tenant, grant)): Path<(String, String)>,
+) -> Result<Response, AppError> {
+    let visible = visit.visible().await?;
+    let namespace = tenant_namespace(&tenant);
+    let mut quotas = visible.quotas.iter();
+    let quota =
+        quotas.find(|q| q.name_any() == grant && q.namespace().as_deref() == Some(&namespace));
+    answer(quota.ok_or(AppError::NoPage)?.as_ref())
+}

@@ -1,0 +1,104 @@
+//! Every route of the portal, on one screen.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse as _;
+use axum::routing::{get, post};
+use http::{HeaderName, Request};
+use tower_http::compression::CompressionLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::error::{self, AppError};
+use crate::identity::demo;
+use crate::state::AppState;
+use crate::{
+    assets, events, headers, metrics, objects, overview, platforms, reader, server, tenants,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A form is a few fields.
+const BODY_BYTES: usize = 64 * 1024;
+/// No page takes longer.
+const PAGE_SECONDS: Duration = Duration::from_secs(20);
+
+/// What people see.
+#[must_use]
+pub fn pages(state: AppState) -> Router {
+    let mut routes = Router::new()
+        .route("/", get(overview::page))
+        .route("/overview.csv", get(overview::csv))
+        .route("/platforms", get(platforms::list))
+        .route("/platforms.csv", get(overview::csv))
+        .route("/platforms/{name}", get(platforms::page))
+        .route("/platforms/{name}/pools.csv", get(platforms::csv))
+        .route("/platforms/{name}/yaml", get(objects::platform))
+        .route("/tenants", get(tenants::list))
+        .route("/tenants.csv", get(tenants::list_csv))
+        .route("/tenants/{name}", get(tenants::page))
+        .route("/tenants/{name}/grants.csv", get(tenants::csv))
+        .route("/tenants/{name}/yaml", get(objects::tenant))
+        .route("/tenants/{name}/grants/{grant}/yaml", get(objects::grant))
+        .route("/events", get(events::stream));
+    if state.demo {
+        routes = routes
+            .route("/sign-in", get(demo::form).post(demo::enter))
+            .route("/sign-out", post(demo::leave));
+    }
+    let routes = routes
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            PAGE_SECONDS,
+        ))
+        .layer(DefaultBodyLimit::max(BODY_BYTES));
+    let fallback = async || AppError::NoPage;
+    Router::new()
+        .merge(routes)
+        .route("/assets/{file}", get(assets::serve))
+        .fallback(fallback)
+        .layer(own_forms_only(&state))
+        .layer(from_fn(reader::remember))
+        .layer(from_fn_with_state(state.clone(), error::respond))
+        .layer(from_fn_with_state(state.clone(), headers::secure))
+        .layer(CompressionLayer::new())
+        .layer(from_fn(metrics::time))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
+            let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or("");
+            // The path only: a query may hold what somebody searched for.
+            tracing::info_span!("request", method = %request.method(), path = request.uri().path(), request.id = id)
+        }))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .with_state(state)
+}
+
+/// What the machine room asks.
+#[must_use]
+pub fn admin(state: AppState) -> Router {
+    Router::new()
+        .route("/livez", get(server::livez))
+        .route("/readyz", get(server::readyz))
+        .route("/metrics", get(metrics::page))
+        .with_state(state)
+}
+
+type Refusal = fn(ProtectionError) -> axum::response::Response;
+
+/// Refuses forms that other sites send (`Sec-Fetch-Site`, else `Origin` against `Host`).
+fn own_forms_only(state: &AppState) -> CsrfLayer<Refusal> {
+    let refuse: Refusal = |_| AppError::Foreign.into_response();
+    let mut layer = CsrfLayer::new();
+    if let Some(origin) = &state.origin {
+        layer = layer.clone().add_trusted_origin(origin.as_ref()).unwrap_or_else(|error| {
+            tracing::error!(%error, "--public-url is not an origin: forms behind a proxy that changes Host are refused");
+            layer
+        });
+    }
+    layer.with_rejection_response(refuse)
+}

@@ -1,0 +1,131 @@
+//! Listening, serving, and ending in order.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::args::Serve;
+use crate::background;
+use crate::cluster::{self, Cluster, Kind, Sync};
+use crate::router;
+use crate::state::AppState;
+
+/// Open pages have this long to finish once the program is asked to end.
+const LAST_PAGES: Duration = Duration::from_secs(10);
+
+/// Serves until a signal comes.
+///
+/// # Errors
+/// There is no way to sign in, the hub's configuration cannot be read, or an address cannot be taken.
+pub async fn run(serve: Serve) -> anyhow::Result<()> {
+    ensure!(
+        serve.demo,
+        "nobody could sign in: OIDC is not part of this version yet, and the demo sign-in (--demo) is off. \
+         Start with --demo where only you can reach the portal"
+    );
+    let client = cluster::connect(serve.kubeconfig.as_deref())
+        .await
+        .context("the hub cannot be configured")?;
+    let (end, ending) = watch::channel(false);
+    let state = AppState::new(
+        Cluster::start(client),
+        serve.demo,
+        serve.public_url.as_deref(),
+        ending.clone(),
+    );
+    let admin = router::admin(state.clone());
+    let mut app = router::pages(state);
+    if let Some(address) = serve.admin_listen {
+        let (listener, _) = bind(address).await?;
+        let served = serve_until(listener, admin, ending.clone());
+        background::spawn("admin", async move {
+            if let Err(error) = served.await {
+                tracing::error!(%error, "serving /metrics and health failed");
+            }
+        });
+    } else {
+        app = admin.merge(app);
+    }
+    let (listener, address) = bind(serve.listen).await?;
+    println!("listening on http://{address}");
+    if let Some(file) = &serve.address_file {
+        std::fs::write(file, format!("http://{address}\n"))
+            .with_context(|| format!("failed to write {}", file.display()))?;
+    }
+    tracing::warn!("the demo sign-in is on: anybody who reaches {address} may take any post");
+    let mut pages = pin!(serve_until(listener, app, ending));
+    tokio::select! {
+        served = &mut pages => return served.context("serving failed"),
+        () = asked_to_end() => tracing::info!("ending"),
+    }
+    end.send_replace(true);
+    if let Ok(served) = tokio::time::timeout(LAST_PAGES, pages).await {
+        return served.context("serving failed");
+    }
+    tracing::warn!("pages were still open at the end");
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("failed to listen on {address}"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+async fn serve_until(
+    listener: TcpListener,
+    app: Router,
+    mut ending: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let end = async move {
+        let _sender_gone_means_the_same = ending.wait_for(|ending| *ending).await;
+    };
+    axum::serve(listener, app).with_graceful_shutdown(end).await
+}
+
+async fn asked_to_end() {
+    let interrupt = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "SIGTERM is not heard");
+            let _ = interrupt.await;
+        }
+    }
+}
+
+/// The process answers.
+pub async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Every cache was filled once, or the hub said why not: pages can be shown. A silent hub does not make it unready.
+pub async fn readyz(State(state): State<AppState>) -> (StatusCode, String) {
+    let waiting: Vec<_> = Kind::ALL
+        .into_iter()
+        .filter(|kind| state.cluster.sync(*kind) == Sync::Starting)
+        .map(Kind::plural)
+        .collect();
+    if waiting.is_empty() {
+        (StatusCode::OK, "ok\n".to_owned())
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("waiting for {}\n", waiting.join(", ")),
+        )
+    }
+}

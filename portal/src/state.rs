@@ -1,0 +1,67 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use tokio::sync::watch;
+
+use crate::access::Access;
+use crate::cluster::Cluster;
+use crate::events::Seats;
+use crate::identity::Sessions;
+
+/// What every handler can reach. Cloning it is cheap.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    /// The hub.
+    pub cluster: Cluster,
+    /// What people may see of it.
+    pub access: Arc<Access>,
+    /// Who is signed in.
+    pub sessions: Arc<Sessions>,
+    /// How many pages each person holds open.
+    pub seats: Arc<Seats>,
+    /// Becomes true when the program ends.
+    pub ending: watch::Receiver<bool>,
+    /// Whether the demo sign-in is offered.
+    #[from_ref(skip)]
+    pub demo: bool,
+    /// Whether browsers come by https.
+    #[from_ref(skip)]
+    pub secure: bool,
+    /// The address under which browsers come, as they send it in `Origin`.
+    #[from_ref(skip)]
+    pub origin: Option<Arc<str>>,
+}
+
+impl AppState {
+    /// State for a hub.
+    #[must_use]
+    pub fn new(
+        cluster: Cluster,
+        demo: bool,
+        public_url: Option<&str>,
+        ending: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            cluster,
+            access: Arc::default(),
+            sessions: Arc::default(),
+            seats: Arc::default(),
+            ending,
+            demo,
+            secure: public_url.is_some_and(|url| url.starts_with("https://")),
+            origin: public_url.map(|url| url.trim_end_matches('/').into()),
+        }
+    }
+
+    /// The session cookie. Over https it is bound to this host by its name.
+    #[must_use]
+    pub const fn cookie_name(&self) -> &'static str {
+        if self.secure {
+            "__Host-qipan_session"
+        } else {
+            "qipan_session"
+        }
+    }
+}

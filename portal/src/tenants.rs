@@ -1,0 +1,475 @@
+//! Tenants: the list, and the page of one with its grants by platform, cluster and namespace.
+
+pub mod grants;
+
+use askama::Template;
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use crds::keys::{tenant_namespace, tenant_of_namespace};
+use crds::tenant::Level;
+use crds::{Quantity, Tenant};
+use kube::ResourceExt as _;
+use serde::Deserialize;
+
+use crate::access::Visible;
+use crate::error::AppError;
+use crate::export;
+use crate::figures::{Resource, Unit, number};
+use crate::health::{self, Health, Notice};
+use crate::i18n::Lang;
+use crate::live::{self, Visit, live};
+use crate::objects::{self, AsCode};
+use crate::page::Page;
+use crate::platforms::Fact;
+use grants::{Budget, GrantRow, PlatformGroup};
+
+/// Rows of a page of the list.
+const ROWS: usize = 50;
+
+/// What the list is narrowed to.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Filter {
+    /// Part of a name.
+    #[serde(default)]
+    q: String,
+    /// A level.
+    #[serde(default)]
+    level: String,
+    /// The page, from 1.
+    #[serde(default)]
+    page: usize,
+}
+
+/// A tenant in the list.
+#[derive(Clone, Debug)]
+struct Row {
+    href: String,
+    name: String,
+    id: String,
+    level: &'static str,
+    parent: String,
+    health: Health,
+    state: &'static str,
+    grants: String,
+    amounts: [String; 3],
+}
+
+#[derive(Template)]
+#[template(path = "tenants.html", blocks = ["banners", "list"])]
+struct List {
+    p: Page,
+    rows: Vec<Row>,
+    filter: Filter,
+    levels: Vec<(&'static str, &'static str)>,
+    shown: String,
+    previous: Option<String>,
+    next: Option<String>,
+    filtered: bool,
+    csv: String,
+}
+
+live!(List: "banners" => as_banners, "list" => as_list);
+
+#[derive(Template)]
+#[template(path = "tenant.html", blocks = ["banners", "head", "grants", "budget", "attention", "code"])]
+struct TenantPage {
+    p: Page,
+    facts: Vec<Fact>,
+    groups: Vec<PlatformGroup>,
+    budget: Vec<Budget>,
+    notices: Vec<Notice>,
+    health: Health,
+    state: &'static str,
+    code: Option<AsCode>,
+    kubectl: String,
+    csv: String,
+}
+
+live!(TenantPage: "banners" => as_banners, "head" => as_head, "grants" => as_grants, "budget" => as_budget, "attention" => as_attention, "code" => as_code);
+
+/// The list.
+///
+/// # Errors
+/// The hub gives no answer.
+pub async fn list(visit: Visit) -> Result<Response, AppError> {
+    live::answer(&visit.reader, &draw_list(&visit).await?)
+}
+
+fn filter(visit: &Visit) -> Filter {
+    let uri = format!("/?{}", visit.reader.query)
+        .parse::<http::Uri>()
+        .unwrap_or_default();
+    Query::<Filter>::try_from_uri(&uri)
+        .map(|query| query.0)
+        .unwrap_or_default()
+}
+
+pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, AppError> {
+    let (visible, lang, filter) = (visit.visible().await?, visit.reader.lang, filter(visit));
+    let rows = rows(lang, &visible, &filter);
+    let (all, total) = (visible.tenant_names.len(), rows.len());
+    let pages = total.div_ceil(ROWS).max(1);
+    let page = filter.page.clamp(1, pages);
+    let levels = [Level::Province, Level::City, Level::County, Level::Town];
+    let address = |page: usize| {
+        let text = |text: &str| {
+            text.bytes()
+                .fold(String::new(), |all, byte| format!("{all}%{byte:02X}"))
+        };
+        format!(
+            "/tenants?q={}&level={}&page={page}",
+            text(&filter.q),
+            text(&filter.level)
+        )
+    };
+    let count = lang.count("count.tenants", all);
+    let granted = visible.quotas.len();
+    let title = match all {
+        0 => lang.t("tenants.title.none").to_owned(),
+        _ => lang.say(
+            "tenants.title",
+            &[
+                ("count", &count),
+                ("grants", &lang.count("count.grants", granted)),
+            ],
+        ),
+    };
+    let (from, to) = ((page - 1) * ROWS, (page * ROWS).min(total));
+    let shown = lang.say(
+        "list.shown",
+        &[
+            ("from", &(from + usize::from(total > 0)).to_string()),
+            ("to", &to.to_string()),
+            ("total", &total.to_string()),
+        ],
+    );
+    Ok(List {
+        p: visit
+            .page(&visible, title)
+            .under(&[(lang.t("nav.overview"), "/")], lang.t("nav.tenants")),
+        rows: rows.into_iter().skip(from).take(ROWS).collect(),
+        levels: levels
+            .map(|level| (level.as_str(), level_word(lang, level)))
+            .into(),
+        shown,
+        previous: (page > 1).then(|| address(page - 1)),
+        next: (page < pages).then(|| address(page + 1)),
+        filtered: !filter.q.is_empty() || !filter.level.is_empty(),
+        csv: address(1).replacen("/tenants?", "/tenants.csv?", 1),
+        filter,
+    })
+}
+
+/// The list as a file.
+///
+/// # Errors
+/// The hub gives no answer.
+pub async fn list_csv(visit: Visit) -> Result<Response, AppError> {
+    let (visible, lang) = (visit.visible().await?, visit.reader.lang);
+    let head = [
+        "table.tenant",
+        "table.id",
+        "table.level",
+        "table.parent",
+        "table.state",
+        "table.grants",
+        "resource.requests.cpu",
+        "resource.requests.memory",
+        "resource.requests.storage",
+    ];
+    let rows: Vec<Vec<String>> = rows(lang, &visible, &filter(&visit))
+        .into_iter()
+        .map(|row| {
+            let words = [
+                row.name,
+                row.id,
+                row.level.to_owned(),
+                row.parent,
+                row.state.to_owned(),
+                row.grants,
+            ];
+            words.into_iter().chain(row.amounts).collect()
+        })
+        .collect();
+    export::csv("tenants.csv", &head.map(|key| lang.t(key)), &rows)
+}
+
+/// A level's word.
+fn level_word(lang: Lang, level: Level) -> &'static str {
+    lang.find(&format!("level.{}", level.as_str()))
+        .unwrap_or(level.as_str())
+}
+
+fn rows(lang: Lang, visible: &Visible, filter: &Filter) -> Vec<Row> {
+    let q = filter.q.trim().to_lowercase();
+    let wanted = |name: &String| {
+        let tenant = visible.tenant(name);
+        let level = filter.level.is_empty()
+            || tenant.is_some_and(|t| t.spec.level.as_str() == filter.level);
+        let names = tenant.map(|t| {
+            format!(
+                "{} {}",
+                t.spec.display_name.zh,
+                t.spec.display_name.en.as_deref().unwrap_or("")
+            )
+        });
+        let text = format!("{name} {}", names.unwrap_or_default()).to_lowercase();
+        level && (q.is_empty() || text.contains(&q))
+    };
+    let mut names: Vec<_> = visible
+        .tenant_names
+        .iter()
+        .filter(|name| wanted(name))
+        .collect();
+    names.sort_by_key(|name| (visible.tenant(name).map(|t| t.spec.level), (*name).clone()));
+    names
+        .into_iter()
+        .map(|name| row(lang, visible, name))
+        .collect()
+}
+
+fn row(lang: Lang, visible: &Visible, name: &str) -> Row {
+    let tenant = visible.tenant(name);
+    let namespace = tenant_namespace(name);
+    let quotas: Vec<_> = visible
+        .quotas
+        .iter()
+        .filter(|q| q.namespace().as_deref() == Some(&namespace))
+        .collect();
+    let own = tenant
+        .and_then(|t| t.status.as_ref())
+        .map(|status| health::of_conditions(&status.conditions));
+    let grants = quotas.iter().map(|q| {
+        q.status
+            .as_ref()
+            .map_or(Health::Unknown, |s| health::of_conditions(&s.conditions))
+    });
+    let health = grants.chain(own).min().unwrap_or(Health::Unknown);
+    let parent = tenant
+        .and_then(|t| t.spec.parent.clone())
+        .unwrap_or_default();
+    let amount = |resource: Resource| {
+        let amounts = quotas
+            .iter()
+            .filter_map(|q| resource.of(&q.status.as_ref()?.admitted));
+        let sum = amounts.fold(Quantity::ZERO, Quantity::plus);
+        Unit::of(resource.name(), sum).exact(lang, sum)
+    };
+    Row {
+        href: format!("/tenants/{name}"),
+        name: shown(lang, tenant, name),
+        id: name.to_owned(),
+        level: tenant.map_or("", |t| level_word(lang, t.spec.level)),
+        parent: visible.tenant(&parent).map_or(parent, |t| {
+            t.spec.display_name.in_language(lang.code()).to_owned()
+        }),
+        health,
+        state: health.word(lang),
+        grants: number(i64::try_from(quotas.len()).unwrap_or(i64::MAX)),
+        amounts: Resource::ALL.map(amount),
+    }
+}
+
+fn shown(lang: Lang, tenant: Option<&std::sync::Arc<Tenant>>, name: &str) -> String {
+    tenant.map_or_else(
+        || name.to_owned(),
+        |t| t.spec.display_name.in_language(lang.code()).to_owned(),
+    )
+}
+
+/// The page of one tenant.
+///
+/// # Errors
+/// There is none of that name that the person may see, or the hub gives no answer.
+pub async fn page(visit: Visit, Path(name): Path<String>) -> Result<Response, AppError> {
+    live::answer(&visit.reader, &draw(&visit, &name).await?)
+}
+
+pub(crate) async fn draw(visit: &Visit, name: &str) -> Result<impl live::Live + use<>, AppError> {
+    let (visible, lang) = (visit.visible().await?, visit.reader.lang);
+    if !visible.tenant_names.contains(name) {
+        return Err(AppError::NoPage);
+    }
+    let (tenant, wording) = (visible.tenant(name), visit.wording(&visible));
+    let own = Visible {
+        platforms: Vec::new(),
+        tenants: tenant.cloned().into_iter().collect(),
+        quotas: grants::of(&visible, name),
+        ..visible.clone()
+    };
+    let notices = crate::overview::notices(&wording, &own);
+    let groups = grants::groups(&wording, &visible, &own.quotas);
+    let called = shown(lang, tenant, name);
+    let mut way = vec![
+        (lang.t("nav.overview").to_owned(), "/".to_owned()),
+        (lang.t("nav.tenants").to_owned(), "/tenants".to_owned()),
+    ];
+    let path = tenant
+        .and_then(|t| t.status.as_ref())
+        .map(|status| status.path.clone())
+        .unwrap_or_default();
+    way.extend(path.iter().map(|above| {
+        (
+            shown(lang, visible.tenant(above), above),
+            format!("/tenants/{above}"),
+        )
+    }));
+    let way: Vec<_> = way
+        .iter()
+        .map(|(word, href)| (word.as_str(), href.as_str()))
+        .collect();
+    let health = row(lang, &visible, name).health;
+    let code = match tenant {
+        Some(tenant) => Some(objects::as_code(
+            tenant.as_ref(),
+            "tenants",
+            None,
+            name,
+            format!("/tenants/{name}/yaml"),
+        )?),
+        None => None,
+    };
+    Ok(TenantPage {
+        p: visit
+            .page(&visible, grants::title(lang, &called, &own.quotas))
+            .under(&way, &called),
+        facts: tenant.map(|tenant| facts(lang, tenant)).unwrap_or_default(),
+        groups,
+        budget: tenant
+            .map(|tenant| grants::budget(lang, tenant))
+            .unwrap_or_default(),
+        notices,
+        health,
+        state: health.word(lang),
+        code,
+        kubectl: format!(
+            "kubectl get tenantquotas.{} -n {}",
+            crds::GROUP,
+            tenant_namespace(name)
+        ),
+        csv: format!("/tenants/{name}/grants.csv"),
+    })
+}
+
+fn facts(lang: Lang, tenant: &Tenant) -> Vec<Fact> {
+    let spec = &tenant.spec;
+    let owners: Vec<_> = spec
+        .owners
+        .iter()
+        .map(|subject| subject.name.clone())
+        .collect();
+    let some = |key: &'static str, value: Option<String>| {
+        value.filter(|v| !v.is_empty()).map(|value| (key, value))
+    };
+    let facts = [
+        some("fact.level", Some(level_word(lang, spec.level).to_owned())),
+        some("fact.credit-code", spec.credit_code.clone()),
+        some("fact.division", spec.division.clone()),
+        some("fact.responsible-post", spec.responsible_post.clone()),
+        some("fact.owners", Some(lang.join(&owners))),
+        some(
+            "fact.authority-groups",
+            Some(lang.join(&spec.authority_groups)),
+        ),
+        some(
+            "fact.mlps-ceiling",
+            spec.mlps_ceiling
+                .map(|level| lang.say("figure.level", &[("n", &level.to_string())])),
+        ),
+        some(
+            "fact.namespace",
+            tenant
+                .status
+                .as_ref()
+                .and_then(|status| status.namespace.clone()),
+        ),
+    ];
+    facts
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| Fact {
+            word: lang.find(key).unwrap_or(key),
+            value,
+        })
+        .collect()
+}
+
+/// The tenant's namespaces with their shares, as a file.
+///
+/// # Errors
+/// There is none of that name that the person may see, or the hub gives no answer.
+pub async fn csv(visit: Visit, Path(name): Path<String>) -> Result<Response, AppError> {
+    let (visible, lang) = (visit.visible().await?, visit.reader.lang);
+    if !visible.tenant_names.contains(&name) {
+        return Err(AppError::NoPage);
+    }
+    let quotas = grants::of(&visible, &name);
+    let groups = grants::groups(&visit.wording(&visible), &visible, &quotas);
+    let rows: Vec<_> = groups
+        .iter()
+        .flat_map(|group| &group.grants)
+        .flat_map(GrantRow::cells)
+        .collect();
+    let head = [
+        "table.platform",
+        "table.zone",
+        "table.pool",
+        "table.grant",
+        "table.state",
+        "table.cluster",
+        "table.namespace",
+        "table.resource",
+        "table.target",
+        "table.ceiling",
+    ];
+    export::csv(
+        &format!("{name}-grants.csv"),
+        &head.map(|key| lang.t(key)),
+        &rows,
+    )
+}
+
+/// The tenant of a grant.
+fn tenant_of(quota: &crds::TenantQuota) -> String {
+    let namespace = quota.namespace().unwrap_or_default();
+    tenant_of_namespace(&namespace)
+        .unwrap_or(&namespace)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overview::tests::everything;
+
+    #[test]
+    fn the_list_is_narrowed_by_name_in_either_language_and_by_level() {
+        let visible = everything();
+        let found = |q: &str, level: &str| {
+            let filter = Filter {
+                q: q.into(),
+                level: level.into(),
+                page: 0,
+            };
+            rows(Lang::Zh, &visible, &filter)
+                .into_iter()
+                .map(|row| row.id)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(found("人力", ""), ["renshe"]);
+        assert_eq!(found("security", ""), ["gongan"]);
+        assert_eq!(found("", "County"), ["leizhou", "xiashan"]);
+        assert!(found("nobody", "").is_empty());
+    }
+
+    #[test]
+    fn a_tenant_is_as_its_worst_grant() {
+        let visible = everything();
+        let row = row(Lang::En, &visible, "gongan");
+        assert_eq!((row.health, row.grants.as_str()), (Health::Bad, "2"));
+        assert_eq!(
+            row.amounts[0], "400 cores",
+            "what was refused is not granted"
+        );
+    }
+}
