@@ -89,7 +89,7 @@ impl Case {
             match word.split_once('=') {
                 Some(("user", user)) => user.clone_into(&mut self.user),
                 Some(("groups", groups)) => {
-                    self.groups = groups.split(',').map(ToOwned::to_owned).collect()
+                    self.groups = groups.split(',').map(ToOwned::to_owned).collect();
                 }
                 Some(("serviceaccount", account)) => {
                     let (namespace, name) = account
