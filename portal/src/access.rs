@@ -180,9 +180,13 @@ impl Access {
         if all_tenants {
             tenant_names.extend(tenants.iter().map(|tenant| tenant.name_any()));
         } else {
-            let seen = self
-                .those(cluster, user, tenant_names.clone(), one_tenant)
-                .await?;
+            // Whoever may list every grant but no tenant is no tenant's person: no question each.
+            let own = if all_quotas {
+                BTreeSet::new()
+            } else {
+                tenant_names.clone()
+            };
+            let seen = self.those(cluster, user, own, one_tenant).await?;
             tenants.retain(|tenant| seen.contains(&tenant.name_any()));
         }
         if !all_platforms {
@@ -198,8 +202,8 @@ impl Access {
         } else {
             Vec::new()
         };
-        let thresholds = cluster
-            .profile()
+        let profile = cluster.profile();
+        let thresholds = profile
             .map(|profile| profile.spec.thresholds)
             .unwrap_or_default();
         Ok(Visible {

@@ -2,6 +2,8 @@
 //!
 //! Handlers return `AppError`; `respond` (a middleware) words it in the reader's language. Causes go to the log, once.
 
+use std::fmt::Write as _;
+
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -48,10 +50,6 @@ pub enum AppError {
 
 impl AppError {
     /// A mistake of ours, with its cause for the log.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "used as a function in map_err"
-    )]
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "a page failed");
         Self::Internal
@@ -142,7 +140,7 @@ fn escape(mut text: String, byte: u8) -> String {
     if byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte) {
         text.push(char::from(byte));
     } else {
-        text.push_str(&format!("%{byte:02X}"));
+        let _infallible = write!(text, "%{byte:02X}");
     }
     text
 }

@@ -230,6 +230,8 @@ pub struct Wording {
     pub now: Timestamp,
     /// Names of platforms and tenants by identifier.
     pub names: BTreeMap<String, String>,
+    /// From which figures on things need attention.
+    pub thresholds: Thresholds,
 }
 
 impl Wording {
@@ -340,8 +342,8 @@ impl Wording {
         link: &str,
         zone: Zone,
         ledger: &Ledger,
-        thresholds: Thresholds,
     ) -> Option<Notice> {
+        let thresholds = self.thresholds;
         let over = ledger.over() > crds::Quantity::ZERO;
         let percent = ledger
             .granted_percent()
@@ -352,13 +354,12 @@ impl Wording {
             .find(&format!("zone.{}", zone.as_str()))
             .unwrap_or("");
         let resource = ledger.resource.word(self.lang);
-        let (percent, limit) = (percent.to_string(), thresholds.granted_percent.to_string());
+        let percent = percent.to_string();
         let figures = [
             ("zone", zone),
             ("resource", resource),
             ("free", &free),
             ("percent", &percent),
-            ("limit", &limit),
         ];
         Some(Notice {
             health: Health::Attention,
@@ -448,6 +449,7 @@ mod tests {
             lang,
             now: now(),
             names: BTreeMap::new(),
+            thresholds: Thresholds::default(),
         }
     }
 

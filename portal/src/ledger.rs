@@ -149,13 +149,9 @@ fn certainty(platform: &CloudPlatform, pool: &PoolSpec, today: Date) -> Certaint
         .as_ref()
         .and_then(|name| status.clusters.iter().find(|c| c.name == *name));
     match (status.mode, cluster.map(|c| c.state)) {
-        (None, _) => Certainty::Unknown,
         (Some(PlatformMode::Live), Some(ClusterState::Connected)) => Certainty::Observed,
-        (
-            Some(PlatformMode::Live),
-            Some(ClusterState::Unknown | ClusterState::Unreachable | ClusterState::Refused),
-        ) => Certainty::Unknown,
-        (Some(_), Some(_) | None) => {
+        (Some(PlatformMode::Live), Some(ClusterState::Declared) | None)
+        | (Some(PlatformMode::Declared), _) => {
             let holds = pool
                 .attestation
                 .as_ref()
@@ -166,6 +162,11 @@ fn certainty(platform: &CloudPlatform, pool: &PoolSpec, today: Date) -> Certaint
                 Certainty::Unknown
             }
         }
+        (
+            Some(PlatformMode::Live),
+            Some(ClusterState::Unknown | ClusterState::Unreachable | ClusterState::Refused),
+        )
+        | (None, _) => Certainty::Unknown,
     }
 }
 

@@ -57,14 +57,7 @@ impl Visit {
     /// The frame of a page with this title.
     #[must_use]
     pub fn page(&self, visible: &Visible, title: String) -> Page {
-        Page::of(
-            &self.state,
-            self.reader.clone(),
-            &self.session,
-            visible,
-            title,
-            self.now,
-        )
+        Page::of(self, visible, title)
     }
 
     /// How this person is told things.
@@ -88,6 +81,7 @@ impl Visit {
             lang: self.reader.lang,
             now: self.now,
             names: platforms.chain(tenants).collect(),
+            thresholds: visible.thresholds,
         }
     }
 }

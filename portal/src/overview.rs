@@ -256,9 +256,7 @@ pub fn notices(wording: &Wording, visible: &Visible) -> Vec<Notice> {
     for platform in &visible.platforms {
         let name = platform.spec.display_name.in_language(code);
         let link = format!("/platforms/{}", platform.name_any());
-        notices.extend(platform_notices(
-            wording, visible, platform, name, &link, today,
-        ));
+        notices.extend(platform_notices(wording, platform, name, &link));
     }
     for tenant in &visible.tenants {
         let name = tenant.spec.display_name.in_language(code);
@@ -296,12 +294,11 @@ pub fn notices(wording: &Wording, visible: &Visible) -> Vec<Notice> {
 #[must_use]
 pub fn platform_notices(
     wording: &Wording,
-    visible: &Visible,
     platform: &CloudPlatform,
     name: &str,
     link: &str,
-    today: jiff::civil::Date,
 ) -> Vec<Notice> {
+    let today = ages::today(wording.now);
     let conditions = platform.status.iter().map(|status| &status.conditions);
     let mut notices: Vec<_> = conditions
         .flat_map(|conditions| wording.notices(name, link, conditions))
@@ -310,7 +307,7 @@ pub fn platform_notices(
         .iter()
         .filter(|zone| zone.certainty == Certainty::Observed)
     {
-        let full = |ledger| wording.nearly_full(name, link, zone.zone, ledger, visible.thresholds);
+        let full = |ledger| wording.nearly_full(name, link, zone.zone, ledger);
         notices.extend(zone.ledgers.iter().filter_map(full));
     }
     notices

@@ -9,6 +9,7 @@ use crate::cluster::{Kind, Sync};
 use crate::health::Health;
 use crate::i18n::Lang;
 use crate::identity::Session;
+use crate::live::Visit;
 use crate::reader::{Reader, Theme};
 use crate::state::AppState;
 
@@ -113,16 +114,10 @@ impl Page {
 
     /// A page for a person, with what they may see in the rail.
     #[must_use]
-    pub fn of(
-        state: &AppState,
-        reader: Reader,
-        session: &Session,
-        visible: &Visible,
-        title: String,
-        now: Timestamp,
-    ) -> Self {
-        let mut page = Self::frame(state, reader, title, now);
-        page.welcome(session);
+    pub fn of(visit: &Visit, visible: &Visible, title: String) -> Self {
+        let (state, now) = (&visit.state, visit.now);
+        let mut page = Self::frame(state, visit.reader.clone(), title, now);
+        page.welcome(&visit.session);
         page.banners = banners(state, page.lang, now);
         let places = [
             ("/", "grid-1x2", "nav.overview", true),

@@ -5,7 +5,8 @@ use axum::extract::Path;
 use axum::response::Response;
 use crds::CloudPlatform;
 use crds::cloud_platform::{
-    Certificate, Check, CheckState, ClusterState, ClusterStatus, Enforcement, Evidence,
+    CenterRole, Certificate, Check, CheckState, ClusterState, ClusterStatus, Compliance,
+    Enforcement, Evidence,
 };
 use kube::ResourceExt as _;
 
@@ -163,8 +164,7 @@ pub(crate) async fn draw(visit: &Visit, name: &str) -> Result<impl live::Live + 
         .iter()
         .filter(|(_, health)| *health == Health::Good)
         .count();
-    let mut notices =
-        overview::platform_notices(&wording, &visible, platform, shown, "#top", today);
+    let mut notices = overview::platform_notices(&wording, platform, shown, "#top");
     health::order(&mut notices);
     let grants = grants(lang, &visible, name);
     let page = visit.page(&visible, title(lang, platform, standing, visit.now));
@@ -283,9 +283,10 @@ fn title(lang: Lang, platform: &CloudPlatform, standing: Standing, now: jiff::Ti
 fn facts(lang: Lang, visible: &Visible, platform: &CloudPlatform) -> Vec<Fact> {
     let spec = &platform.spec;
     let named = |name: &String| {
-        visible.platform(name).map_or_else(
+        let known = visible.platform(name).map(|p| &p.spec.display_name);
+        known.map_or_else(
             || name.clone(),
-            |p| p.spec.display_name.in_language(lang.code()).to_owned(),
+            |known| known.in_language(lang.code()).to_owned(),
         )
     };
     let mut facts = vec![
@@ -304,53 +305,52 @@ fn facts(lang: Lang, visible: &Visible, platform: &CloudPlatform) -> Vec<Fact> {
             .as_ref()
             .map(|name| ("fact.docks-to", named(name))),
     );
-    for center in &spec.centers {
-        let key = match center.role {
-            crds::cloud_platform::CenterRole::Production => "center.Production",
-            crds::cloud_platform::CenterRole::SameCity => "center.SameCity",
-            crds::cloud_platform::CenterRole::Remote => "center.Remote",
-        };
+    facts.extend(spec.centers.iter().map(|center| {
         let site = visible
             .site(&center.site)
-            .map_or(center.site.as_str(), |s| {
-                s.spec.display_name.in_language(lang.code())
-            });
-        facts.push((key, site.to_owned()));
-    }
-    if let Some(compliance) = &spec.compliance {
-        facts.extend(compliance.mlps_level.map(|level| {
-            (
-                "fact.mlps-level",
-                lang.say("figure.level", &[("n", &level.to_string())]),
-            )
-        }));
-        let certificates = [
-            ("fact.mlps", &compliance.mlps),
-            ("fact.cloud-review", &compliance.cloud_security_review),
-            ("fact.crypto", &compliance.crypto_assessment),
-        ];
-        facts.extend(
-            certificates
-                .into_iter()
-                .filter_map(|(key, c)| Some((key, certificate(lang, c.as_ref()?)))),
-        );
-    }
+            .map(|site| &site.spec.display_name);
+        let name = site.map_or(center.site.as_str(), |site| site.in_language(lang.code()));
+        (center_key(center.role), name.to_owned())
+    }));
+    facts.extend(
+        spec.compliance
+            .iter()
+            .flat_map(|compliance| compliance_facts(lang, compliance)),
+    );
     if let Some(approval) = &spec.cross_zone_approval {
         let until = approval.until.to_string();
-        facts.push((
-            "fact.cross-zone",
-            lang.say(
-                "fact.until",
-                &[("what", &approval.number), ("until", &until)],
-            ),
-        ));
+        let figures = [("what", approval.number.as_str()), ("until", &until)];
+        facts.push(("fact.cross-zone", lang.say("fact.until", &figures)));
     }
-    facts
+    let fact = |(key, value)| Fact {
+        word: lang.find(key).unwrap_or(key),
+        value,
+    };
+    facts.into_iter().map(fact).collect()
+}
+
+const fn center_key(role: CenterRole) -> &'static str {
+    match role {
+        CenterRole::Production => "center.Production",
+        CenterRole::SameCity => "center.SameCity",
+        CenterRole::Remote => "center.Remote",
+    }
+}
+
+fn compliance_facts(lang: Lang, compliance: &Compliance) -> Vec<(&'static str, String)> {
+    let level = compliance.mlps_level.map(|level| level.to_string());
+    let level = level.map(|n| ("fact.mlps-level", lang.say("figure.level", &[("n", &n)])));
+    let certificates = [
+        ("fact.mlps", &compliance.mlps),
+        ("fact.cloud-review", &compliance.cloud_security_review),
+        ("fact.crypto", &compliance.crypto_assessment),
+    ];
+    let known = certificates
         .into_iter()
-        .map(|(key, value)| Fact {
-            word: lang.find(key).unwrap_or(key),
-            value,
-        })
+        .filter_map(|(key, found)| Some((key, found.as_ref()?)));
+    level
+        .into_iter()
+        .chain(known.map(|(key, found)| (key, certificate(lang, found))))
         .collect()
 }
 

@@ -69,9 +69,9 @@ fn parameter<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
         .split('&')
         .filter_map(|pair| pair.split_once('='));
     pairs
-        .filter(|(key, _)| *key == name)
+        .rev()
+        .find(|(key, _)| *key == name)
         .map(|(_, value)| value)
-        .last()
 }
 
 impl Reader {

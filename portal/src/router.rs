@@ -29,7 +29,6 @@ const BODY_BYTES: usize = 64 * 1024;
 const PAGE_SECONDS: Duration = Duration::from_secs(20);
 
 /// What people see.
-#[must_use]
 pub fn pages(state: AppState) -> Router {
     let mut routes = Router::new()
         .route("/", get(overview::page))
@@ -79,7 +78,6 @@ pub fn pages(state: AppState) -> Router {
 }
 
 /// What the machine room asks.
-#[must_use]
 pub fn admin(state: AppState) -> Router {
     Router::new()
         .route("/livez", get(server::livez))
@@ -102,3 +100,6 @@ fn own_forms_only(state: &AppState) -> CsrfLayer<Refusal> {
     }
     layer.with_rejection_response(refuse)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 pub mod grants;
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::extract::{Path, Query};
 use axum::response::Response;
@@ -270,7 +272,7 @@ fn row(lang: Lang, visible: &Visible, name: &str) -> Row {
     }
 }
 
-fn shown(lang: Lang, tenant: Option<&std::sync::Arc<Tenant>>, name: &str) -> String {
+fn shown(lang: Lang, tenant: Option<&Arc<Tenant>>, name: &str) -> String {
     tenant.map_or_else(
         || name.to_owned(),
         |t| t.spec.display_name.in_language(lang.code()).to_owned(),
@@ -300,20 +302,7 @@ pub(crate) async fn draw(visit: &Visit, name: &str) -> Result<impl live::Live + 
     let notices = crate::overview::notices(&wording, &own);
     let groups = grants::groups(&wording, &visible, &own.quotas);
     let called = shown(lang, tenant, name);
-    let mut way = vec![
-        (lang.t("nav.overview").to_owned(), "/".to_owned()),
-        (lang.t("nav.tenants").to_owned(), "/tenants".to_owned()),
-    ];
-    let path = tenant
-        .and_then(|t| t.status.as_ref())
-        .map(|status| status.path.clone())
-        .unwrap_or_default();
-    way.extend(path.iter().map(|above| {
-        (
-            shown(lang, visible.tenant(above), above),
-            format!("/tenants/{above}"),
-        )
-    }));
+    let way = way(lang, &visible, tenant);
     let way: Vec<_> = way
         .iter()
         .map(|(word, href)| (word.as_str(), href.as_str()))
@@ -349,6 +338,23 @@ pub(crate) async fn draw(visit: &Visit, name: &str) -> Result<impl live::Live + 
         ),
         csv: format!("/tenants/{name}/grants.csv"),
     })
+}
+
+/// The way to a tenant: through the units above it.
+fn way(lang: Lang, visible: &Visible, tenant: Option<&Arc<Tenant>>) -> Vec<(String, String)> {
+    let path = tenant
+        .and_then(|t| t.status.as_ref())
+        .map(|status| status.path.as_slice());
+    let above = path.unwrap_or_default().iter();
+    let above = above.map(|name| {
+        (
+            shown(lang, visible.tenant(name), name),
+            format!("/tenants/{name}"),
+        )
+    });
+    let first = [("nav.overview", "/"), ("nav.tenants", "/tenants")];
+    let first = first.map(|(key, href)| (lang.t(key).to_owned(), href.to_owned()));
+    first.into_iter().chain(above).collect()
 }
 
 fn facts(lang: Lang, tenant: &Tenant) -> Vec<Fact> {

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::User;
 
 /// A session ends after this time without use,
-const IDLE: Duration = Duration::from_mins(60);
+const IDLE: Duration = Duration::from_hours(1);
 /// and after this one in any case.
 const LIFE: Duration = Duration::from_hours(10);
 /// No more sessions than this are kept; the one unused for longest goes.

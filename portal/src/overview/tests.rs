@@ -65,6 +65,7 @@ fn wording(lang: Lang) -> Wording {
         lang,
         now: now(),
         names: std::collections::BTreeMap::new(),
+        thresholds: crds::governance_profile::Thresholds::default(),
     }
 }
 

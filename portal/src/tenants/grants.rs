@@ -437,6 +437,7 @@ mod tests {
             lang,
             now: now(),
             names: std::collections::BTreeMap::new(),
+            thresholds: crds::governance_profile::Thresholds::default(),
         }
     }
 

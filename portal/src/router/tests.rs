@@ -1,0 +1,301 @@
+//! The router as a browser meets it: sign-in, rights, languages, headers, errors. No server, no cluster.
+
+use axum::body::{Body, to_bytes};
+use axum::response::Response;
+use http::header::{CONTENT_SECURITY_POLICY, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use http::{HeaderMap, Request};
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::cluster::tests::hub;
+use crate::cluster::{Cluster, Kind};
+use crate::overview::tests::province;
+
+struct Browser {
+    router: Router,
+    cookies: String,
+}
+
+fn everything_to_the_administrator(spec: &Value) -> bool {
+    let ask = &spec["resourceAttributes"];
+    let own = spec["user"] == "zj-rsj-owner" && ask["namespace"] == "qp-renshe";
+    spec["user"] == "gd-admin" || own
+}
+
+fn portal(cluster: Cluster, public_url: Option<&str>) -> Browser {
+    let (_end, ending) = watch::channel(false);
+    let state = AppState::new(cluster, true, public_url, ending);
+    Browser {
+        router: pages(state),
+        cookies: String::new(),
+    }
+}
+
+fn small_province() -> Cluster {
+    hub(&province(), everything_to_the_administrator)
+}
+
+impl Browser {
+    async fn ask(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, HeaderMap, String) {
+        let request = Request::get(path).header(COOKIE, &self.cookies);
+        let response = self.ask(request.body(Body::empty()).unwrap()).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body(), 10_000_000).await.unwrap();
+        (status, headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn post(&self, path: &str, form: &str, origin: &str) -> (StatusCode, HeaderMap) {
+        let request = Request::post(path)
+            .header(COOKIE, &self.cookies)
+            .header("host", "portal.test")
+            .header(ORIGIN, origin)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form.to_owned()))
+            .unwrap();
+        let response = self.ask(request).await;
+        (response.status(), response.headers().clone())
+    }
+
+    async fn sign_in(mut self, post: &str, next: &str) -> (Self, String) {
+        let (_, headers, form) = self.get("/sign-in").await;
+        self.cookies = cookies(&headers);
+        let token = token(&form);
+        let form = format!("post={post}&next={next}&token={token}");
+        let (status, headers) = self.post("/sign-in", &form, "http://portal.test").await;
+        assert_eq!(status, StatusCode::SEE_OTHER);
+        self.cookies = cookies(&headers);
+        (self, headers[LOCATION].to_str().unwrap().to_owned())
+    }
+}
+
+fn cookies(headers: &HeaderMap) -> String {
+    let lines = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .map(|line| line.to_str().unwrap());
+    lines
+        .map(|line| line.split(';').next().unwrap())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn token(html: &str) -> String {
+    let after = html.split("name=\"token\" value=\"").nth(1).unwrap();
+    after.split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn who_is_not_signed_in_is_led_to_the_sign_in_and_back() {
+    let browser = portal(small_province(), None);
+    let (status, headers, _) = browser.get("/platforms/zj-node").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert_eq!(headers[LOCATION], "/sign-in?next=/platforms/zj-node");
+    let (browser, location) = browser.sign_in("administrator", "/platforms/zj-node").await;
+    assert_eq!(location, "/platforms/zj-node");
+    let (status, _, page) = browser.get("/platforms/zj-node").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        page.contains("湛江节点：CPU 已分配 96%"),
+        "the title is a sentence"
+    );
+}
+
+#[tokio::test]
+async fn nobody_is_led_elsewhere_after_signing_in() {
+    let (_, location) = portal(small_province(), None)
+        .sign_in("owner", "//evil.test")
+        .await;
+    assert_eq!(location, "/");
+}
+
+#[tokio::test]
+async fn forms_of_others_and_forms_without_their_token_are_refused() {
+    let browser = portal(small_province(), None);
+    let (status, _) = browser
+        .post("/sign-in", "post=owner&next=/&token=x", "http://evil.test")
+        .await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let own = "http://portal.test";
+    let (status, _) = browser
+        .post("/sign-in", "post=owner&next=/&token=x", own)
+        .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let (browser, _) = browser.sign_in("owner", "/").await;
+    let (status, _) = browser.post("/sign-out", "token=x", own).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let (_, _, page) = browser.get("/").await;
+    let form = format!("token={}", token(&page));
+    assert_eq!(
+        browser.post("/sign-out", &form, own).await.0,
+        StatusCode::SEE_OTHER
+    );
+    assert_eq!(
+        browser.get("/").await.0,
+        StatusCode::SEE_OTHER,
+        "the session has ended"
+    );
+}
+
+#[tokio::test]
+async fn two_people_see_different_things() {
+    let (admin, _) = portal(small_province(), None)
+        .sign_in("administrator", "/")
+        .await;
+    let (owner, _) = portal(small_province(), None).sign_in("owner", "/").await;
+    for path in [
+        "/platforms/zj-node",
+        "/tenants/gongan",
+        "/platforms/zj-node/yaml",
+    ] {
+        assert_eq!(admin.get(path).await.0, StatusCode::OK, "{path}");
+        assert_eq!(owner.get(path).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    let (status, _, page) = owner.get("/tenants/renshe").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("renshe-prod") && !page.contains("gongan"));
+    let (_, _, page) = owner.get("/").await;
+    assert!(page.contains("/tenants") && !page.contains("href=\"/platforms\" aria"));
+    assert!(!page.contains("gongan") && !page.contains("mm-node"));
+    let (status, _, csv) = owner.get("/tenants.csv").await;
+    assert!(status == StatusCode::OK && csv.contains("renshe") && !csv.contains("gongan"));
+    for path in [
+        "/tenants/gongan/grants.csv",
+        "/tenants/gongan/grants/shipin/yaml",
+    ] {
+        assert_eq!(owner.get(path).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_language_is_switched_by_the_address_and_remembered() {
+    let (mut browser, _) = portal(small_province(), None)
+        .sign_in("administrator", "/")
+        .await;
+    let (_, headers, page) = browser.get("/?lang=en&theme=dark").await;
+    assert!(page.contains("The province has 9 platforms") && page.contains("data-theme=\"dark\""));
+    browser.cookies = format!("{}; {}", browser.cookies, cookies(&headers));
+    let (_, _, page) = browser.get("/tenants").await;
+    assert!(page.contains("<html lang=\"en\" data-theme=\"dark\">"));
+}
+
+#[tokio::test]
+async fn every_page_says_no_to_everything_inline_and_has_nothing_inline() {
+    let (browser, _) = portal(small_province(), None)
+        .sign_in("administrator", "/")
+        .await;
+    for path in [
+        "/",
+        "/platforms",
+        "/platforms/mm-node",
+        "/tenants",
+        "/tenants/renshe",
+        "/nothing",
+    ] {
+        let (_, headers, page) = browser.get(path).await;
+        let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(
+            policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+            "{path}"
+        );
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert!(headers.contains_key("x-request-id"));
+        assert!(
+            !page.contains(" style=") && !page.contains("<style") && !page.contains(" onclick")
+        );
+        assert_eq!(page.matches("<script").count(), 1, "{path}");
+        assert!(page.contains("lang=\"zh-CN\""));
+    }
+}
+
+#[tokio::test]
+async fn a_region_is_given_alone() {
+    let (browser, _) = portal(small_province(), None)
+        .sign_in("administrator", "/")
+        .await;
+    let (status, _, html) = browser.get("/?part=attention").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        html.trim_start().starts_with("<section id=\"attention\""),
+        "{}",
+        &html[..80]
+    );
+    assert_eq!(browser.get("/?part=nothing").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_silent_hub_is_said_with_its_age_and_a_missing_kind_with_its_way_out() {
+    let cluster = small_province();
+    let (browser, _) = portal(cluster.clone(), None)
+        .sign_in("administrator", "/")
+        .await;
+    assert!(!browser.get("/").await.2.contains("banner unknown"));
+    cluster.lose(75);
+    cluster.forget(Kind::Site);
+    let (status, _, page) = browser.get("/?lang=en").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("The hub does not answer") && page.contains("1 minute ago"));
+    assert!(page.contains("lacks these kinds: sites"));
+}
+
+#[tokio::test]
+async fn over_https_the_cookie_belongs_to_this_host_alone() {
+    let browser = portal(small_province(), Some("https://portal.test"));
+    let (_, headers, form) = browser.get("/sign-in").await;
+    let browser = Browser {
+        cookies: cookies(&headers),
+        ..browser
+    };
+    let form = format!("post=owner&next=/&token={}", token(&form));
+    let (_, headers) = browser.post("/sign-in", &form, "https://portal.test").await;
+    let line = headers[SET_COOKIE].to_str().unwrap();
+    assert!(line.starts_with("__Host-qipan_session="), "{line}");
+    for part in ["; Secure", "; HttpOnly", "; SameSite=Lax", "; Path=/"] {
+        assert!(line.contains(part), "{line}");
+    }
+    assert!(headers.contains_key("strict-transport-security"));
+}
+
+#[tokio::test]
+async fn assets_are_kept_for_ever_and_lists_are_files() {
+    let (browser, _) = portal(small_province(), None)
+        .sign_in("administrator", "/")
+        .await;
+    let (status, headers, _) = browser.get(&crate::assets::url("portal.css")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        headers["cache-control"]
+            .to_str()
+            .unwrap()
+            .contains("immutable")
+    );
+    for path in [
+        "/overview.csv",
+        "/tenants.csv",
+        "/tenants/renshe/grants.csv",
+        "/platforms/zj-node/pools.csv",
+    ] {
+        let (status, headers, text) = browser.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(
+            text.starts_with('\u{feff}') && headers["content-type"] == "text/csv; charset=utf-8"
+        );
+        assert!(text.lines().count() > 2, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn without_demo_there_is_no_demo_sign_in() {
+    let (_end, ending) = watch::channel(false);
+    let router = pages(AppState::new(small_province(), false, None, ending));
+    let browser = Browser {
+        router,
+        cookies: String::new(),
+    };
+    assert_eq!(browser.get("/sign-in").await.0, StatusCode::NOT_FOUND);
+}
