@@ -172,11 +172,7 @@ impl Access {
                 .namespace()
                 .is_some_and(|namespace| open.contains(&namespace))
         });
-        let mut tenant_names: BTreeSet<_> = open
-            .iter()
-            .filter_map(|ns| tenant_of_namespace(ns))
-            .map(str::to_owned)
-            .collect();
+        let mut tenant_names = tenants_of(&open);
         if all_tenants {
             tenant_names.extend(tenants.iter().map(|tenant| tenant.name_any()));
         } else {
@@ -217,6 +213,14 @@ impl Access {
             thresholds,
         })
     }
+}
+
+fn tenants_of(namespaces: &BTreeSet<String>) -> BTreeSet<String> {
+    namespaces
+        .iter()
+        .filter_map(|ns| tenant_of_namespace(ns))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn namespaces(tenants: &[Arc<Tenant>], quotas: &[Arc<TenantQuota>]) -> BTreeSet<String> {

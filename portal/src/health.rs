@@ -1,18 +1,16 @@
 //! How things are, in one word, and what needs attention: computed from conditions, worded from the reasons' catalogue.
 
-use std::collections::BTreeMap;
+mod notices;
 
 use crds::cloud_platform::{CheckState, ClusterState, PlatformMode};
 use crds::governance_profile::Thresholds;
-use crds::words::Zone;
 use crds::{CloudPlatform, Condition, ConditionStatus, ConditionType, Conditions, Reason};
-use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::ages::{self, Moment};
-use crate::figures::{Resource, resource_word};
 use crate::i18n::Lang;
 use crate::ledger::{self, Certainty, Ledger};
+
+pub use notices::{Notice, Wording, order};
 
 /// How something is. Worse comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -203,183 +201,6 @@ pub fn of_zone(
     }
 }
 
-/// Something that needs attention.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// How bad it is.
-    pub health: Health,
-    /// What it is about.
-    pub subject: String,
-    /// The page that shows it.
-    pub link: String,
-    /// What is so.
-    pub happened: String,
-    /// Which rule, and the way out.
-    pub todo: String,
-    /// Since when; absent where that is not recorded.
-    pub since: Option<Moment>,
-    order: i64,
-}
-
-/// Words notices: the language, the moment, and the names that people know things by.
-#[derive(Clone, Debug)]
-pub struct Wording {
-    /// The reader's language.
-    pub lang: Lang,
-    /// The moment of the page.
-    pub now: Timestamp,
-    /// Names of platforms and tenants by identifier.
-    pub names: BTreeMap<String, String>,
-    /// From which figures on things need attention.
-    pub thresholds: Thresholds,
-}
-
-impl Wording {
-    /// A condition's reason in the reader's language, in two halves: what is so, and what to do.
-    #[must_use]
-    pub fn reason(
-        &self,
-        reason: &str,
-        params: &BTreeMap<String, String>,
-        message: &str,
-    ) -> (String, String) {
-        let Ok(known) = reason.parse::<Reason>() else {
-            // Written by a newer operator than this portal knows: its own words are better than none.
-            return (message.to_owned(), String::new());
-        };
-        let params = params
-            .iter()
-            .map(|(key, value)| (key.clone(), self.figure(key, value)))
-            .collect();
-        let text = known.render(self.lang.code(), &params);
-        let stop = self.lang.t("sentence.stop");
-        let (happened, rest) = text.split_once(stop).unwrap_or((text.as_str(), ""));
-        let own = self.lang.find(&format!("todo.{reason}")).unwrap_or("");
-        let todo = if rest.is_empty() { own } else { rest };
-        (happened.trim().to_owned(), todo.trim().to_owned())
-    }
-
-    /// A figure as the reader knows it: zones, resources, times and names in words.
-    fn figure(&self, key: &str, value: &str) -> String {
-        if let Some(word) = self
-            .lang
-            .find(&format!("zone.{value}"))
-            .filter(|_| key.to_lowercase().ends_with("zone"))
-        {
-            return word.to_owned();
-        }
-        if key == "resource" {
-            return resource_word(self.lang, value);
-        }
-        if key == "open" || key == "what" {
-            let words = value.split(", ").map(|w| {
-                self.lang
-                    .find(&format!("check.{w}"))
-                    .unwrap_or(w)
-                    .to_owned()
-            });
-            return self.lang.join(&words.collect::<Vec<_>>());
-        }
-        if value.contains("requests.") {
-            let worded = |text: String, resource: Resource| {
-                text.replace(resource.name(), resource.word(self.lang))
-            };
-            return Resource::ALL.into_iter().fold(value.to_owned(), worded);
-        }
-        if let Ok(time) = value.parse::<Timestamp>() {
-            return ages::in_a_sentence(time);
-        }
-        self.names
-            .get(value)
-            .filter(|_| ["platform", "tenant", "parent", "wayOut"].contains(&key))
-            .cloned()
-            .unwrap_or_else(|| value.to_owned())
-    }
-
-    /// What needs attention about one object, worst first, each reason once.
-    #[must_use]
-    pub fn notices(&self, subject: &str, link: &str, conditions: &Conditions) -> Vec<Notice> {
-        let lost = conditions.0.iter().any(|c| is_lost(&c.reason));
-        let mut told: Vec<&str> = Vec::new();
-        let mut notices = Vec::new();
-        // Reachable first: of two conditions that tell the same loss, it carries the way out.
-        let mut ordered: Vec<_> = conditions.0.iter().collect();
-        ordered.sort_by_key(|c| c.type_ != ConditionType::Reachable);
-        for condition in ordered {
-            let Some(health) = judge(condition) else {
-                continue;
-            };
-            let same_loss =
-                lost && health == Health::Unknown && told.iter().any(|reason| is_lost(reason));
-            if told.contains(&condition.reason.as_str()) || same_loss {
-                continue;
-            }
-            told.push(&condition.reason);
-            let (happened, todo) =
-                self.reason(&condition.reason, &condition.params, &condition.message);
-            notices.push(Notice {
-                health,
-                subject: subject.to_owned(),
-                link: link.to_owned(),
-                happened,
-                todo,
-                since: Some(ages::moment(
-                    self.lang,
-                    condition.last_transition_time,
-                    self.now,
-                )),
-                order: condition.last_transition_time.as_second(),
-            });
-        }
-        notices
-    }
-
-    /// That a zone of a platform is nearly granted out.
-    #[must_use]
-    pub fn nearly_full(
-        &self,
-        subject: &str,
-        link: &str,
-        zone: Zone,
-        ledger: &Ledger,
-    ) -> Option<Notice> {
-        let thresholds = self.thresholds;
-        let over = ledger.over() > crds::Quantity::ZERO;
-        let percent = ledger
-            .granted_percent()
-            .filter(|_| nearly_full(ledger, thresholds) && !over)?;
-        let free = ledger.unit().short(self.lang, ledger.free);
-        let zone = self
-            .lang
-            .find(&format!("zone.{}", zone.as_str()))
-            .unwrap_or("");
-        let resource = ledger.resource.word(self.lang);
-        let percent = percent.to_string();
-        let figures = [
-            ("zone", zone),
-            ("resource", resource),
-            ("free", &free),
-            ("percent", &percent),
-        ];
-        Some(Notice {
-            health: Health::Attention,
-            subject: subject.to_owned(),
-            link: link.to_owned(),
-            happened: self.lang.say("attention.nearly-full", &figures),
-            todo: self.lang.t("attention.nearly-full.todo").to_owned(),
-            since: None,
-            order: 0,
-        })
-    }
-}
-
-/// Worst first; among equals, what came last first.
-pub fn order(notices: &mut [Notice]) {
-    notices.sort_by(|a, b| {
-        (a.health, std::cmp::Reverse(a.order)).cmp(&(b.health, std::cmp::Reverse(b.order)))
-    });
-}
-
 fn is_lost(reason: &str) -> bool {
     [Reason::Unreachable, Reason::MemberUnreachable]
         .iter()
@@ -437,6 +258,8 @@ pub fn of_conditions(conditions: &Conditions) -> Health {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::overview::tests::{now, platform, today};
 

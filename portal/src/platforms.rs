@@ -1,93 +1,31 @@
 //! Platforms: the list, and the page of one.
 
+mod facts;
+mod parts;
+
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
 use crds::CloudPlatform;
-use crds::cloud_platform::{
-    CenterRole, Certificate, Check, CheckState, ClusterState, ClusterStatus, Compliance,
-    Enforcement, Evidence,
-};
-use kube::ResourceExt as _;
+use crds::cloud_platform::ClusterState;
 
-use crate::access::Visible;
-use crate::ages::{self, Moment};
+use crate::ages;
 use crate::error::AppError;
 use crate::export;
-use crate::figures::number;
 use crate::health::{self, Health, Notice, Standing};
 use crate::i18n::Lang;
 use crate::ledger::{self, Certainty};
 use crate::live::{self, Visit, live};
 use crate::objects::{self, AsCode};
 use crate::overview;
-use crate::overview::board::{self, BarView, Figures, TierView, zone_word};
+use crate::overview::board::{self, TierView};
 use crate::page::Page;
+use parts::{
+    CheckRow, ClusterRow, GrantRow, PoolView, checks, clusters, grants, grants_note, pools,
+};
 
-/// A docking check with its evidence.
-#[derive(Clone, Debug)]
-struct CheckRow {
-    word: &'static str,
-    about: &'static str,
-    health: Health,
-    state: &'static str,
-    evidence: &'static str,
-    detail: String,
-    since: Option<Moment>,
-    until: String,
-}
-
-/// A cluster as it was last seen.
-#[derive(Clone, Debug)]
-struct ClusterRow {
-    name: String,
-    zone: &'static str,
-    site: String,
-    health: Health,
-    state: &'static str,
-    why: String,
-    since: Option<Moment>,
-    last_contact: Option<Moment>,
-    version: String,
-    nodes: String,
-    enforcement: String,
-    credential: String,
-}
-
-/// A pool with its bars and figures.
-#[derive(Clone, Debug)]
-struct PoolView {
-    name: String,
-    zone: &'static str,
-    architecture: String,
-    cluster: String,
-    health: Health,
-    source: String,
-    ratios: String,
-    bars: Vec<BarView>,
-    rows: Vec<(&'static str, Figures)>,
-}
-
-/// A grant on the platform.
-#[derive(Clone, Debug)]
-struct GrantRow {
-    tenant: String,
-    href: String,
-    name: String,
-    pool: String,
-    health: Health,
-    state: &'static str,
-    amounts: [String; 3],
-}
-
-/// A fact with its word.
-#[derive(Clone, Debug)]
-pub struct Fact {
-    /// Its word.
-    pub word: &'static str,
-    /// What is so.
-    pub value: String,
-}
+pub use facts::Fact;
+use facts::facts;
 
 #[derive(Template)]
 #[template(path = "platform.html", blocks = ["banners", "head", "pools", "docking", "clusters", "grants", "attention", "code"])]
@@ -280,328 +218,6 @@ fn title(lang: Lang, platform: &CloudPlatform, standing: Standing, now: jiff::Ti
     }
 }
 
-fn facts(lang: Lang, visible: &Visible, platform: &CloudPlatform) -> Vec<Fact> {
-    let spec = &platform.spec;
-    let named = |name: &String| {
-        let known = visible.platform(name).map(|p| &p.spec.display_name);
-        known.map_or_else(
-            || name.clone(),
-            |known| known.in_language(lang.code()).to_owned(),
-        )
-    };
-    let mut facts = vec![
-        ("fact.tier", board::tier_word(lang, spec.tier).to_owned()),
-        (
-            "fact.provision",
-            board::provision_word(lang, spec.provision).to_owned(),
-        ),
-        ("fact.owner", spec.owner.clone()),
-    ];
-    if let Some(provider) = &spec.operations_provider {
-        facts.push(("fact.provider", provider.name.clone()));
-    }
-    facts.extend(
-        spec.docks_to
-            .as_ref()
-            .map(|name| ("fact.docks-to", named(name))),
-    );
-    facts.extend(spec.centers.iter().map(|center| {
-        let site = visible
-            .site(&center.site)
-            .map(|site| &site.spec.display_name);
-        let name = site.map_or(center.site.as_str(), |site| site.in_language(lang.code()));
-        (center_key(center.role), name.to_owned())
-    }));
-    facts.extend(
-        spec.compliance
-            .iter()
-            .flat_map(|compliance| compliance_facts(lang, compliance)),
-    );
-    if let Some(approval) = &spec.cross_zone_approval {
-        let until = approval.until.to_string();
-        let figures = [("what", approval.number.as_str()), ("until", &until)];
-        facts.push(("fact.cross-zone", lang.say("fact.until", &figures)));
-    }
-    let fact = |(key, value)| Fact {
-        word: lang.find(key).unwrap_or(key),
-        value,
-    };
-    facts.into_iter().map(fact).collect()
-}
-
-const fn center_key(role: CenterRole) -> &'static str {
-    match role {
-        CenterRole::Production => "center.Production",
-        CenterRole::SameCity => "center.SameCity",
-        CenterRole::Remote => "center.Remote",
-    }
-}
-
-fn compliance_facts(lang: Lang, compliance: &Compliance) -> Vec<(&'static str, String)> {
-    let level = compliance.mlps_level.map(|level| level.to_string());
-    let level = level.map(|n| ("fact.mlps-level", lang.say("figure.level", &[("n", &n)])));
-    let certificates = [
-        ("fact.mlps", &compliance.mlps),
-        ("fact.cloud-review", &compliance.cloud_security_review),
-        ("fact.crypto", &compliance.crypto_assessment),
-    ];
-    let known = certificates
-        .into_iter()
-        .filter_map(|(key, found)| Some((key, found.as_ref()?)));
-    level
-        .into_iter()
-        .chain(known.map(|(key, found)| (key, certificate(lang, found))))
-        .collect()
-}
-
-fn certificate(lang: Lang, certificate: &Certificate) -> String {
-    let until = certificate.next_due.map(|day| day.to_string());
-    until.map_or_else(
-        || certificate.number.clone(),
-        |until| {
-            lang.say(
-                "fact.due",
-                &[("what", &certificate.number), ("until", &until)],
-            )
-        },
-    )
-}
-
-fn pools(lang: Lang, visible: &Visible, platform: &CloudPlatform, visit: &Visit) -> Vec<PoolView> {
-    let today = ages::today(visit.now);
-    let view = |pool: ledger::Pool<'_>| {
-        let zone = ledger::ZoneLedgers {
-            zone: pool.spec.zone,
-            ledgers: pool.ledgers.clone(),
-            certainty: pool.certainty,
-        };
-        let ratios = pool.spec.oversubscription.iter().map(|(name, ratio)| {
-            let resource = crate::figures::resource_word(lang, name);
-            lang.say(
-                "pool.ratio",
-                &[("resource", &resource), ("ratio", &ratio.to_string())],
-            )
-        });
-        PoolView {
-            name: pool.spec.name.clone(),
-            zone: zone_word(lang, pool.spec.zone),
-            architecture: pool.spec.architecture.clone(),
-            cluster: pool.spec.cluster.clone().unwrap_or_default(),
-            health: health::of_zone(platform, &zone, visible.thresholds),
-            source: source(lang, &pool),
-            ratios: lang.join(&ratios.collect::<Vec<_>>()),
-            bars: board::bars(lang, &pool.ledgers, platform.spec.expansion),
-            rows: pool
-                .ledgers
-                .iter()
-                .map(|ledger| (ledger.resource.word(lang), board::figures(lang, ledger)))
-                .collect(),
-        }
-    };
-    ledger::pools(platform, today)
-        .into_iter()
-        .map(view)
-        .collect()
-}
-
-/// What a pool's figures rest on.
-fn source(lang: Lang, pool: &ledger::Pool<'_>) -> String {
-    match (pool.certainty, &pool.spec.attestation) {
-        (Certainty::Observed, _) => lang.t("source.observed").to_owned(),
-        (Certainty::Declared | Certainty::Unknown, Some(word)) => {
-            let (on, until) = (word.date.to_string(), word.until.to_string());
-            let key = if pool.certainty == Certainty::Declared {
-                "source.declared"
-            } else {
-                "source.expired"
-            };
-            lang.say(key, &[("by", &word.by), ("on", &on), ("until", &until)])
-        }
-        (Certainty::Declared | Certainty::Unknown, None) => lang.t("source.none").to_owned(),
-    }
-}
-
-fn checks(
-    lang: Lang,
-    platform: &CloudPlatform,
-    lamps: &[(Check, Health)],
-    visit: &Visit,
-) -> Vec<CheckRow> {
-    let found = platform
-        .status
-        .as_ref()
-        .map(|status| status.checks.as_slice())
-        .unwrap_or_default();
-    let row = |(check, health): &(Check, Health)| {
-        let status = found.iter().find(|c| c.check == *check);
-        let state = match status.map(|s| s.state) {
-            Some(CheckState::Passed) if *health == Health::Unknown => "check.state.Unknown",
-            Some(CheckState::Passed) => "check.state.Passed",
-            Some(CheckState::Failed) => "check.state.Failed",
-            Some(CheckState::Unknown) | None => "check.state.Unknown",
-        };
-        let evidence = match status.map(|s| s.evidence) {
-            Some(Evidence::Observation) => "evidence.Observation",
-            Some(Evidence::Attestation) => "evidence.Attestation",
-            Some(Evidence::None) | None => "evidence.None",
-        };
-        CheckRow {
-            word: lang
-                .find(&format!("check.{}", check.as_str()))
-                .unwrap_or(""),
-            about: lang
-                .find(&format!("check-about.{}", check.as_str()))
-                .unwrap_or(""),
-            health: *health,
-            state: lang.find(state).unwrap_or(state),
-            evidence: lang.find(evidence).unwrap_or(evidence),
-            detail: status.map(|s| s.detail.clone()).unwrap_or_default(),
-            since: status
-                .and_then(|s| s.since)
-                .map(|since| ages::moment(lang, since, visit.now)),
-            until: status
-                .and_then(|s| s.until)
-                .map(|day| day.to_string())
-                .unwrap_or_default(),
-        }
-    };
-    lamps.iter().map(row).collect()
-}
-
-fn clusters(
-    lang: Lang,
-    visible: &Visible,
-    platform: &CloudPlatform,
-    visit: &Visit,
-) -> Vec<ClusterRow> {
-    let wording = visit.wording(visible);
-    let moment = |at| ages::moment(lang, at, visit.now);
-    let row = |spec: &crds::cloud_platform::ClusterSpec| {
-        let none = ClusterStatus::default();
-        let status = platform
-            .status
-            .iter()
-            .flat_map(|s| &s.clusters)
-            .find(|c| c.name == spec.name)
-            .unwrap_or(&none);
-        let (key, health) = match status.state {
-            ClusterState::Connected => ("cluster.Connected", Health::Good),
-            ClusterState::Unreachable => ("cluster.Unreachable", Health::Unknown),
-            ClusterState::Refused => ("cluster.Refused", Health::Bad),
-            ClusterState::Declared => ("cluster.Declared", Health::Unknown),
-            ClusterState::Unknown => ("cluster.Unknown", Health::Unknown),
-        };
-        let (happened, todo) = wording.reason(&status.reason, &status.params, &status.message);
-        let site = spec.site.as_deref().unwrap_or_default();
-        ClusterRow {
-            name: spec.name.clone(),
-            zone: zone_word(lang, spec.zone),
-            site: visible
-                .site(site)
-                .map_or(site, |s| s.spec.display_name.in_language(lang.code()))
-                .to_owned(),
-            health,
-            state: lang.find(key).unwrap_or(key),
-            why: if health == Health::Good {
-                String::new()
-            } else {
-                [happened, todo].join(" ")
-            },
-            since: status.since.map(moment),
-            last_contact: status
-                .last_contact
-                .filter(|_| health != Health::Good)
-                .map(moment),
-            version: status.version.clone().unwrap_or_default(),
-            nodes: nodes(lang, status, health),
-            enforcement: enforcement(lang, status.enforcement).to_owned(),
-            credential: status
-                .credential_until
-                .map(|until| ages::today(until).to_string())
-                .unwrap_or_default(),
-        }
-    };
-    platform.spec.clusters.iter().map(row).collect()
-}
-
-fn nodes(lang: Lang, status: &ClusterStatus, health: Health) -> String {
-    if health != Health::Good {
-        return lang.t("health.unknown").to_owned();
-    }
-    let of = |(architecture, capacity): (&String, &crds::cloud_platform::NodeCapacity)| {
-        lang.say(
-            "cluster.nodes",
-            &[
-                ("n", &number(capacity.nodes)),
-                ("architecture", architecture),
-            ],
-        )
-    };
-    lang.join(&status.capacity.iter().map(of).collect::<Vec<_>>())
-}
-
-fn enforcement(lang: Lang, enforcement: Option<Enforcement>) -> &'static str {
-    let key = match enforcement {
-        Some(Enforcement::Full) => "enforcement.Full",
-        Some(Enforcement::Partial) => "enforcement.Partial",
-        Some(Enforcement::Missing) => "enforcement.Missing",
-        Some(Enforcement::Unknown) | None => "enforcement.Unknown",
-    };
-    lang.find(key).unwrap_or(key)
-}
-
-fn grants(lang: Lang, visible: &Visible, platform: &str) -> Vec<GrantRow> {
-    let row = |quota: &std::sync::Arc<crds::TenantQuota>| {
-        let namespace = quota.namespace().unwrap_or_default();
-        let tenant = crds::keys::tenant_of_namespace(&namespace)
-            .unwrap_or(&namespace)
-            .to_owned();
-        let conditions = quota
-            .status
-            .as_ref()
-            .map(|status| status.conditions.clone())
-            .unwrap_or_default();
-        let admitted = quota
-            .status
-            .as_ref()
-            .map(|status| status.admitted.clone())
-            .unwrap_or_default();
-        let health = health::of_conditions(&conditions);
-        let amount = |resource: crate::figures::Resource| {
-            let amount = resource.of(&admitted).unwrap_or_default();
-            crate::charts::exact(lang, resource.name(), amount)
-        };
-        GrantRow {
-            href: format!("/tenants/{tenant}#grant-{}", quota.name_any()),
-            tenant: visible.tenant(&tenant).map_or(tenant, |t| {
-                t.spec.display_name.in_language(lang.code()).to_owned()
-            }),
-            name: quota.name_any(),
-            pool: quota.spec.pool.clone(),
-            health,
-            state: health.word(lang),
-            amounts: crate::figures::Resource::ALL.map(amount),
-        }
-    };
-    visible
-        .quotas
-        .iter()
-        .filter(|quota| quota.spec.platform == platform)
-        .map(row)
-        .collect()
-}
-
-fn grants_note(lang: Lang, visible: &Visible, platform: &CloudPlatform, shown: usize) -> String {
-    let all = platform.status.as_ref().map_or(0, |status| status.grants);
-    if visible.all_quotas {
-        return lang.count("count.grants", shown);
-    }
-    lang.say(
-        "platform.grants.some",
-        &[("n", &shown.to_string()), ("all", &number(all))],
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -640,6 +256,6 @@ mod tests {
     fn an_ended_word_makes_a_pool_unknown_and_says_when_it_ended() {
         let declared = platform("ga-cloud");
         let pools = ledger::pools(&declared, ages::today(now()));
-        assert!(source(Lang::En, &pools[0]).contains("2026-11-07"));
+        assert!(parts::source(Lang::En, &pools[0]).contains("2026-11-07"));
     }
 }

@@ -201,7 +201,10 @@ pub fn tiers(lang: Lang, visible: &Visible, now: Timestamp) -> Vec<TierView> {
             .platforms
             .iter()
             .filter(|platform| platform.spec.tier == tier);
+        let mut of_tier: Vec<_> = of_tier.collect();
+        of_tier.sort_by_key(|platform| (platform.spec.division.clone(), platform.name_any()));
         let cards: Vec<_> = of_tier
+            .into_iter()
             .map(|platform| card(lang, visible, platform, now))
             .collect();
         let count = lang.count("count.platforms", cards.len());

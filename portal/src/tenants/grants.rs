@@ -74,6 +74,10 @@ pub struct LeafRow {
     pub system: String,
     /// The MLPS level that it is run at.
     pub level: String,
+    /// The limits of CPU, memory and storage; a higher ceiling that still holds is named beside.
+    pub limits: [(String, Option<String>); 3],
+    /// The limits of everything else.
+    pub others: String,
     /// Resource, target, ceiling.
     pub shares: Vec<(String, String, String)>,
 }
@@ -362,14 +366,27 @@ fn leaves(lang: Lang, quota: &TenantQuota) -> Vec<LeafRow> {
             .strip_prefix(&format!("{tenant}-"))
             .unwrap_or(&entry.namespace);
         let spec = quota.spec.namespaces.iter().find(|leaf| leaf.name == short);
+        let exact = |name: &str, amount| Unit::of(name, amount).exact(lang, amount);
         let share = |(name, target): (&str, Quantity)| {
-            let unit = Unit::of(name, target);
-            (
-                resource_word(lang, name),
-                unit.exact(lang, target),
-                unit.exact(lang, entry.ceiling.of(name)),
-            )
+            let ceiling = exact(name, entry.ceiling.of(name));
+            (resource_word(lang, name), exact(name, target), ceiling)
         };
+        let limit = |resource: Resource| {
+            let (target, ceiling) = (
+                entry.target.of(resource.name()),
+                entry.ceiling.of(resource.name()),
+            );
+            let higher = (ceiling > target).then(|| exact(resource.name(), ceiling));
+            let higher = higher.map(|amount| lang.say("grant.ceiling", &[("amount", &amount)]));
+            (exact(resource.name(), target), higher)
+        };
+        let main = |name: &str| Resource::ALL.iter().any(|resource| resource.name() == name);
+        let others = entry
+            .target
+            .iter()
+            .filter(|(name, amount)| !main(name) && *amount > Quantity::ZERO);
+        let others =
+            others.map(|(name, q)| format!("{} {}", resource_word(lang, name), exact(name, q)));
         LeafRow {
             cluster: entry.cluster.clone(),
             namespace: entry.namespace.clone(),
@@ -380,6 +397,8 @@ fn leaves(lang: Lang, quota: &TenantQuota) -> Vec<LeafRow> {
                 .and_then(|leaf| leaf.mlps_level)
                 .map(|n| lang.say("figure.level", &[("n", &number(n.into()))]))
                 .unwrap_or_default(),
+            limits: Resource::ALL.map(limit),
+            others: lang.join(&others.collect::<Vec<_>>()),
             shares: entry.target.iter().map(share).collect(),
         }
     };
@@ -428,77 +447,4 @@ pub fn budget(lang: Lang, tenant: &Tenant) -> Vec<Budget> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::overview::tests::{everything, now};
-
-    fn wording(lang: Lang) -> Wording {
-        Wording {
-            lang,
-            now: now(),
-            names: std::collections::BTreeMap::new(),
-            thresholds: crds::governance_profile::Thresholds::default(),
-        }
-    }
-
-    fn groups_of(tenant: &str) -> Vec<PlatformGroup> {
-        let visible = everything();
-        groups(&wording(Lang::En), &visible, &of(&visible, tenant))
-    }
-
-    #[test]
-    fn grants_stand_under_their_platform_with_their_namespaces() {
-        let groups = groups_of("renshe");
-        let shape: Vec<_> = groups
-            .iter()
-            .map(|g| (g.name.as_str(), g.grants.len(), g.lost))
-            .collect();
-        assert_eq!(shape, [("mm-node", 1, true), ("zj-node", 2, false)]);
-        let leaves: Vec<_> = groups[1].grants[0]
-            .leaves
-            .iter()
-            .map(|leaf| leaf.namespace.as_str())
-            .collect();
-        assert_eq!(leaves, ["renshe-prod", "renshe-test"]);
-    }
-
-    #[test]
-    fn a_grant_on_a_lost_cluster_shows_nothing_as_used() {
-        let groups = groups_of("renshe");
-        let lost = &groups[0].grants[0];
-        assert!(lost.bars.iter().all(|bar| bar.class == "unknown"));
-        assert_eq!(lost.rows[0].1.used, "Unknown");
-    }
-
-    #[test]
-    fn use_above_the_grant_is_marked() {
-        let groups = groups_of("renshe");
-        let over = groups[1]
-            .grants
-            .iter()
-            .find(|grant| grant.name == "web")
-            .unwrap();
-        assert_eq!(over.bars[0].class, "bad");
-    }
-
-    #[test]
-    fn a_grant_that_came_from_no_request_is_direct() {
-        let groups = groups_of("renshe");
-        let direct: Vec<_> = groups
-            .iter()
-            .flat_map(|g| &g.grants)
-            .map(|g| (g.name.as_str(), g.direct))
-            .collect();
-        assert_eq!(direct, [("jiuye", true), ("shebao", false), ("web", true)]);
-    }
-
-    #[test]
-    fn the_title_counts_and_says_what_is_unknown() {
-        let visible = everything();
-        let title = title(Lang::En, "HR", &of(&visible, "renshe"));
-        assert_eq!(
-            title,
-            "HR: 3 grants on 2 platforms, 476 cores granted, use of 1 grant unknown"
-        );
-    }
-}
+mod tests;

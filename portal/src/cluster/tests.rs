@@ -1,0 +1,92 @@
+//! A hub in memory for the portal's unit tests, and the tests of the hub.
+
+use super::*;
+use serde_json::{Value, json};
+
+/// A hub that holds the given objects and lets `may` decide.
+pub(crate) fn hub(objects: &[Value], may: fn(&Value) -> bool) -> Cluster {
+    let service = tower::service_fn(
+        move |request: http::Request<kube::client::Body>| async move {
+            let body = request
+                .into_body()
+                .collect_bytes()
+                .await
+                .unwrap_or_default();
+            let mut review: Value = serde_json::from_slice(&body).unwrap_or_default();
+            review["status"] = json!({ "allowed": may(&review["spec"]) });
+            let response =
+                http::Response::new(kube::client::Body::from(review.to_string().into_bytes()));
+            Ok::<_, std::io::Error>(response)
+        },
+    );
+    let freshness = Arc::new(Freshness {
+        syncs: Mutex::new(Kind::ALL.map(|kind| (kind, Sync::Synced)).into()),
+        last_contact: AtomicI64::new(background::now().as_second()),
+        lost: AtomicBool::new(false),
+        changes: watch::Sender::new(0),
+    });
+    Cluster {
+        client: Client::new(service, "default"),
+        freshness,
+        platforms: filled(objects, "CloudPlatform"),
+        profiles: filled(objects, "GovernanceProfile"),
+        sites: filled(objects, "Site"),
+        tenants: filled(objects, "Tenant"),
+        quotas: filled(objects, "TenantQuota"),
+    }
+}
+
+impl Cluster {
+    pub(crate) fn lose(&self, seconds: i64) {
+        let since = background::now().as_second() - seconds;
+        self.freshness.last_contact.store(since, Ordering::Relaxed);
+        self.freshness.lost.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn forget(&self, kind: Kind) {
+        self.freshness.note(kind, Sync::Missing);
+    }
+}
+
+fn filled<K>(objects: &[Value], kind: &str) -> Store<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + 'static,
+{
+    let (store, mut writer): (Store<K>, Writer<K>) = reflector::store();
+    writer.apply_watcher_event(&watcher::Event::Init);
+    for object in objects.iter().filter(|o| o["kind"] == kind) {
+        let object = serde_json::from_value(object.clone()).unwrap();
+        writer.apply_watcher_event(&watcher::Event::InitApply(object));
+    }
+    writer.apply_watcher_event(&watcher::Event::InitDone);
+    store
+}
+
+#[tokio::test]
+async fn an_impersonated_call_names_the_person_the_groups_and_the_request() {
+    let service = tower::service_fn(|request: http::Request<kube::client::Body>| async move {
+        let headers = request.headers();
+        assert_eq!(headers["impersonate-user"], "oidc:cs-approver");
+        let groups: Vec<_> = headers.get_all("impersonate-group").iter().collect();
+        assert_eq!(groups, ["oidc:approvers", "system:authenticated"]);
+        assert_eq!(headers["audit-id"], "r-17");
+        Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::from(
+            b"{\"major\":\"1\"}".to_vec(),
+        )))
+    });
+    let mut hub = hub(&[], |_| true);
+    hub.client = Client::new(service, "default");
+    let user = User {
+        name: "oidc:cs-approver".into(),
+        groups: vec!["oidc:approvers".into()],
+        post: None,
+    };
+    let client = hub.impersonated(&user, "r-17").unwrap();
+    let _version = client.apiserver_version().await;
+    let nobody = User {
+        name: String::new(),
+        ..user.clone()
+    };
+    assert!(hub.impersonated(&nobody, "r-17").is_err());
+    assert!(hub.impersonated(&user, "a\nb").is_err());
+}
