@@ -67,7 +67,7 @@ impl Reconciler for CloudPlatforms {
     type World = World;
     const NAME: &'static str = "cloudplatform";
     // Grants that arrive together are promised together, in one write.
-    const DEBOUNCE: Duration = Duration::from_millis(40);
+    const GATHER: Duration = Duration::from_millis(40);
     const CONCURRENCY: u16 = 8;
 
     fn observe(cx: &Context, platform: &CloudPlatform) -> World {

@@ -13,6 +13,7 @@ pub mod apply;
 pub mod controller;
 pub mod error;
 pub mod events;
+pub mod gather;
 pub mod hub;
 pub mod lease;
 pub mod metrics;

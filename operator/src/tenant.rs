@@ -129,7 +129,7 @@ impl Reconciler for Tenants {
     type World = World;
     const NAME: &'static str = "tenant";
     // A summary that follows a burst of grants once is as good as one that follows each.
-    const DEBOUNCE: Duration = Duration::from_millis(60);
+    const GATHER: Duration = Duration::from_millis(60);
 
     fn observe(cx: &Context, tenant: &Tenant) -> World {
         let own = name_of(tenant);

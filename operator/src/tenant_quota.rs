@@ -69,7 +69,7 @@ impl Reconciler for TenantQuotas {
     type Object = TenantQuota;
     type World = World;
     const NAME: &'static str = "tenantquota";
-    const DEBOUNCE: Duration = Duration::from_millis(10);
+    const GATHER: Duration = Duration::from_millis(10);
     const CONCURRENCY: u16 = 48;
 
     fn observe(cx: &Context, quota: &TenantQuota) -> World {

@@ -143,7 +143,7 @@ pub async fn status<K: Managed>(
     written: &mut Written<K>,
     wanted: &Status<K>,
 ) -> Result<(), Error> {
-    if written.object.status() == Some(wanted) {
+    if written.object.status().cloned().unwrap_or_default() == *wanted {
         return Ok(());
     }
     let ready = |status: Option<&Status<K>>| {

@@ -17,10 +17,10 @@ use kube::{Api, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::Instrument as _;
 
 use super::apply::{self, Written};
+use super::gather::gather;
 use super::hub::Guarded;
 use super::{Context, Error, Plan, metrics};
 
@@ -75,7 +75,7 @@ pub trait Reconciler: Send + Sync + 'static {
     /// Name in logs and metrics.
     const NAME: &'static str;
     /// How long further triggers of one object are gathered before its pass.
-    const DEBOUNCE: Duration = Duration::from_millis(0);
+    const GATHER: Duration = Duration::from_millis(0);
     /// Objects that are worked on at once.
     const CONCURRENCY: u16 = 32;
 
@@ -161,10 +161,8 @@ pub async fn run<R: Reconciler>(
         versions: Versions::default(),
         failures: Mutex::default(),
     });
-    let queue = UnboundedReceiverStream::new(queue).map(Ok::<_, std::convert::Infallible>);
-    let config = Config::default()
-        .debounce(R::DEBOUNCE)
-        .concurrency(R::CONCURRENCY);
+    let queue = gather(queue, R::GATHER).map(Ok::<_, std::convert::Infallible>);
+    let config = Config::default().concurrency(R::CONCURRENCY);
     let passes = applier(
         |object: Arc<Guarded<R::Object>>, state: Arc<Run<R>>| Box::pin(one::<R>(object, state)),
         |_, _: &std::convert::Infallible, _| Action::await_change(),
@@ -251,7 +249,10 @@ async fn pass<R: Reconciler>(
     )]
     let now = Timestamp::now();
     let mut plan = R::plan(object, &world, now);
-    *plan.status.observed_generation() = object.meta().generation;
+    // A plan that says nothing yet writes nothing yet.
+    if plan.status != Status::<R::Object>::default() {
+        *plan.status.observed_generation() = object.meta().generation;
+    }
     let api = R::api(&state.cx, reference);
     let mut written = Written::new(object.clone());
     let applied = apply::apply(&state.cx, &api, &mut written, &plan).await;
