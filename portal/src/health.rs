@@ -132,14 +132,16 @@ impl Standing {
             .conditions
             .get(ConditionType::Ready)
             .map(|c| c.status);
-        if any(ClusterState::Unreachable) || any(ClusterState::Unknown) {
+        if any(ClusterState::Unreachable) {
             return Self::Unreachable;
         }
-        if any(ClusterState::Refused) || ready == Some(ConditionStatus::False) {
+        let faulty =
+            status.conditions.get(ConditionType::Ready).and_then(judge) == Some(Health::Bad);
+        if any(ClusterState::Refused) || faulty {
             return Self::Faulty;
         }
-        if ready != Some(ConditionStatus::True) {
-            return Self::Unreachable;
+        if any(ClusterState::Unknown) || ready != Some(ConditionStatus::True) {
+            return Self::Waiting;
         }
         let said_no = |type_| {
             status
@@ -221,7 +223,7 @@ pub fn judge(condition: &Condition) -> Option<Health> {
     if condition.status == good || by_nature {
         return None;
     }
-    if is_lost(&condition.reason) || condition.status == ConditionStatus::Unknown {
+    if is_lost(&condition.reason) {
         return Some(Health::Unknown);
     }
     let under_way = [
@@ -235,6 +237,9 @@ pub fn judge(condition: &Condition) -> Option<Health> {
     ];
     if under_way.iter().any(|r| r.as_str() == condition.reason) {
         return Some(Health::Progress);
+    }
+    if condition.status == ConditionStatus::Unknown {
+        return Some(Health::Unknown);
     }
     Some(match condition.type_ {
         Ready | Admitted | Reachable | InForce => Health::Bad,

@@ -78,6 +78,13 @@ impl Wording {
         {
             return word.to_owned();
         }
+        if let Some(word) = self
+            .lang
+            .find(&format!("level.{value}"))
+            .filter(|_| key.to_lowercase().ends_with("level"))
+        {
+            return word.to_owned();
+        }
         if key == "resource" {
             return resource_word(self.lang, value);
         }

@@ -320,7 +320,7 @@ fn card(lang: Lang, visible: &Visible, platform: &CloudPlatform, now: Timestamp)
         zones: ledger::zones(platform, today).iter().map(zone).collect(),
         lamps: charts::lamps(lang, &lamps),
         docking,
-        link: charts::link(standing.health(), declared),
+        link: charts::link(standing.health(), declared || standing == Standing::Waiting),
     }
 }
 
