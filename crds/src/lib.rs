@@ -26,7 +26,9 @@ pub use site::Site;
 pub use tenant::Tenant;
 pub use tenant_quota::TenantQuota;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
 use kube::CustomResourceExt as _;
 
 /// The API group of every kind.
@@ -37,11 +39,37 @@ pub const VERSION: &str = "v1alpha1";
 /// Every kind there is: the one list that generators and completeness tests walk.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![
+    let mut kinds = vec![
         CloudPlatform::crd(),
         GovernanceProfile::crd(),
         Site::crd(),
         Tenant::crd(),
         TenantQuota::crd(),
-    ]
+    ];
+    let schemas = kinds.iter_mut().flat_map(|kind| &mut kind.spec.versions);
+    for schema in schemas.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
+    {
+        strip_formats(schema);
+    }
+    kinds
+}
+
+/// Takes out the formats that Rust's unsigned integers bring and that the API server warns of; bounds say the same.
+fn strip_formats(schema: &mut JSONSchemaProps) {
+    if schema
+        .format
+        .as_deref()
+        .is_some_and(|format| format.starts_with("uint"))
+    {
+        schema.format = None;
+    }
+    for property in schema.properties.iter_mut().flat_map(|p| p.values_mut()) {
+        strip_formats(property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(item)) = &mut schema.items {
+        strip_formats(item);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(value)) = &mut schema.additional_properties {
+        strip_formats(value);
+    }
 }

@@ -173,21 +173,24 @@ impl FromStr for Quantity {
 }
 
 impl fmt::Display for Quantity {
-    /// The canonical text: binary suffix for whole multiples of 1Ki, plain units, then `m`, then `n`.
+    /// The canonical text: the shortest of plain units, a decimal suffix from G or a binary one from Mi; below one unit `m`,
+    /// then `n`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
         if self.0 % (NANO / 1000) != 0 {
             return write!(f, "{}n", self.0);
         }
         if self.0 % NANO != 0 {
             return write!(f, "{}m", self.0 / (NANO / 1000));
         }
-        let (mut units, mut power) = (self.0 / NANO, 0);
-        while units != 0 && units % 1024 == 0 && power + 1 < BINARY.len() {
-            units /= 1024;
-            power += 1;
-        }
-        write!(f, "{units}{}", BINARY[power])
+        let units = self.0 / NANO;
+        // Smaller suffixes would turn 1024 cores into 1Ki.
+        let suffixes = ["Mi", "Gi", "Ti", "Pi", "Ei", "G", "T", "P", "E"];
+        let short = suffixes.iter().filter_map(|unit| {
+            let (size, _) = suffix(unit)?;
+            (units != 0 && units % size == 0).then(|| format!("{}{unit}", units / size))
+        });
+        let shortest = short.chain([units.to_string()]).min_by_key(String::len);
+        f.write_str(&shortest.unwrap_or_default())
     }
 }
 
@@ -446,6 +449,15 @@ mod tests {
             ("1e3", "1k"),
         ] {
             assert_eq!(q(a), q(b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_written_as_people_write_them() {
+        for text in [
+            "3372", "1024", "1500m", "16079G", "943T", "4000Gi", "128Mi", "0", "1T", "1Ti",
+        ] {
+            assert_eq!(q(text).to_string(), text);
         }
     }
 

@@ -22,6 +22,7 @@ use crate::words::{DeletionPolicy, DisplayName, Subject, Zone};
     derive = "PartialEq",
     doc = "An organisational unit (department, bureau, city or county) that resources are granted to. The operator makes its namespace qp-<name> on the hub, lets its owners and those above it in, and sums up its grants.",
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$')").message("metadata.name starts with a letter, has only lower-case letters, digits and hyphens, and at most 32 characters: it becomes part of namespace names"),
+    validation = Rule::new("!self.metadata.name.matches('^(kube|qipan|qp|default)(-.*)?$')").message("metadata.name: kube, qipan, qp and default are taken by Kubernetes and Qipan, since a tenant's namespaces are <tenant>-<name>"),
     validation = Rule::new("!has(self.spec.parent) || self.spec.parent != self.metadata.name").message("spec.parent: a tenant is not its own parent"),
     printcolumn = r#"{"name":"Name","type":"string","jsonPath":".spec.displayName.zh"}"#,
     printcolumn = r#"{"name":"Level","type":"string","jsonPath":".spec.level"}"#,

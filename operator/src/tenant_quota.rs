@@ -221,6 +221,11 @@ impl<'a> Pass<'a> {
                 ..Plan::say(self.status)
             };
         }
+        if let Err(verdict) = &growth
+            && self.untouched()
+        {
+            return refuse(self.quota, verdict, self.now);
+        }
         let cluster = valid.cluster.clone().unwrap_or_default();
         let desired = valid
             .shares
@@ -279,6 +284,14 @@ impl<'a> Pass<'a> {
             settle: self.world.settle,
             now: self.now,
         })
+    }
+
+    /// Whether nothing was ever charged, written or found for this grant.
+    fn untouched(&self) -> bool {
+        let found = |seen: &LeafSeen| matches!(seen, LeafSeen::Present { .. });
+        self.status.admitted.is_empty()
+            && self.status.leaves.is_empty()
+            && !self.world.seen.values().any(found)
     }
 
     /// Takes over the next ledger; says whether it must be stored before the children are written.

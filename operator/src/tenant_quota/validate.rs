@@ -174,9 +174,6 @@ pub fn may_grow(
     valid: &Valid,
     today: Day,
 ) -> Result<(), Verdict> {
-    if valid.cluster.is_none() {
-        return Err(Verdict::no(Reason::PlatformDeclared).with("platform", &quota.spec.platform));
-    }
     let admitted = quota
         .status
         .as_ref()
@@ -191,22 +188,18 @@ pub fn may_grow(
         .frozen_exception
         .as_ref()
         .is_some_and(|e| e.until >= today);
-    match platform.spec.expansion {
-        Expansion::Open => Ok(()),
-        Expansion::Frozen if excepted => Ok(()),
-        Expansion::Frozen => {
-            let way_out = platform
-                .spec
-                .growth_goes_to
-                .clone()
-                .or_else(|| platform.spec.docks_to.clone());
-            let way_out = way_out.unwrap_or_else(|| "the provincial platform".into());
-            let verdict =
-                Verdict::no(Reason::PlatformFrozen).with("platform", &quota.spec.platform);
-            Err(verdict
-                .with("resource", resource)
-                .with("asked", asked)
-                .with("wayOut", way_out))
-        }
+    if platform.spec.expansion == Expansion::Frozen && !excepted {
+        let spec = &platform.spec;
+        let way_out = spec.growth_goes_to.as_deref().or(spec.docks_to.as_deref());
+        return Err(Verdict::no(Reason::PlatformFrozen)
+            .with("platform", &quota.spec.platform)
+            .with("resource", resource)
+            .with("asked", asked)
+            .with("wayOut", way_out.unwrap_or("the provincial platform")));
     }
+    if valid.cluster.is_none() {
+        let verdict = Verdict::no(Reason::PlatformDeclared);
+        return Err(verdict.with("platform", &quota.spec.platform));
+    }
+    Ok(())
 }
