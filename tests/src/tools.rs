@@ -34,20 +34,28 @@ pub fn cache() -> Result<PathBuf> {
         .context("none of QIPAN_CACHE, XDG_CACHE_HOME and HOME is set: nowhere to keep builds")
 }
 
+/// The version of Kubernetes in `tests/testbed/go.mod`.
+const KUBERNETES: &str = "v1.36.3";
+
 /// The testbed's binary, built when its sources are not in the cache yet.
 pub fn testbed() -> Result<PathBuf> {
     let source = repository().join("tests/testbed");
     let target = cache()?
         .join("testbed")
-        .join(digest(&source)?)
+        .join(format!("{}-{KUBERNETES}", digest(&source)?))
         .join("testbed");
+    // A release build stamps its version in by the linker; without it the server calls itself v0.0.0.
+    let stamp = "k8s.io/component-base/version";
+    let flags = format!(
+        "-s -w -X {stamp}.gitVersion={KUBERNETES} -X {stamp}.gitMajor=1 -X {stamp}.gitMinor=36"
+    );
     build_once(
         &target,
         "the control plane (Go, ~5 minutes on 2 cores, once)",
         |out| {
             let mut go = Command::new("go");
             go.current_dir(&source)
-                .args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]);
+                .args(["build", "-trimpath", "-ldflags", &flags, "-o"]);
             go.arg(out).arg(".");
             go
         },
