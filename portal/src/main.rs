@@ -1,15 +1,25 @@
 //! The portal's program: reads its flags, sets up logging, runs.
 
+use std::process::ExitCode;
+
 use clap::Parser as _;
 use portal::args::{Args, Command};
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let Args { command } = Args::parse();
-    match command {
+    let outcome = match command {
         Command::Serve(serve) => {
             portal::telemetry::start(serve.log_format);
             portal::server::run(serve).await
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // For the person at the terminal: what happened and why, without the program's insides.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }

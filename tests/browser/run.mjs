@@ -85,9 +85,9 @@ async function addresses(page) {
   const platforms = await first("/", ".card h4 a");
   const tenants = await first("/tenants", "tbody th a");
   const states = await page.goto(`${flags.url}/`).then(() =>
-    page.$$eval(".card", (cards) => cards.map((card) => [card.className, card.querySelector("h4 a").getAttribute("href")])),
+    page.$$eval(".card", (cards) => cards.map((card) => [card.className + (card.parentElement.querySelector(".link.lost") ? " lost" : ""), card.querySelector("h4 a").getAttribute("href")])),
   );
-  const lost = states.find(([name]) => name.includes("unknown") && !name.includes("declared"));
+  const lost = states.find(([name]) => name.includes(" lost"));
   const declared = states.find(([name]) => name.includes("declared"));
   const withGrants = [];
   for (const href of tenants) {

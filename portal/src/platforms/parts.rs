@@ -124,7 +124,11 @@ pub(super) fn source(lang: Lang, pool: &ledger::Pool<'_>) -> String {
             };
             lang.say(key, &[("by", &word.by), ("on", &on), ("until", &until)])
         }
-        (Certainty::Declared | Certainty::Unknown, None) => lang.t("source.none").to_owned(),
+        (Certainty::Declared | Certainty::Unknown, None) => {
+            let docked = pool.spec.cluster.is_some();
+            lang.t(if docked { "source.lost" } else { "source.none" })
+                .to_owned()
+        }
     }
 }
 
@@ -212,7 +216,7 @@ pub(super) fn clusters(
             why: if health == Health::Good {
                 String::new()
             } else {
-                [happened, todo].join(" ")
+                [happened, todo].join(lang.t("sentence.stop"))
             },
             since: status.since.map(moment),
             last_contact: status
