@@ -14,7 +14,7 @@ use crate::words::{DisplayName, Zone};
     version = "v1alpha1",
     kind = "GovernanceProfile",
     plural = "governanceprofiles",
-    shortname = "gov",
+    shortname = "qgov",
     category = "qipan",
     status = "GovernanceProfileStatus",
     derive = "PartialEq",
@@ -77,7 +77,7 @@ impl Default for Thresholds {
     }
 }
 
-/// Times of the quota ledger (design §4).
+/// Times of the quota ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct QuotaTimes {

@@ -8,7 +8,7 @@ use crate::condition::Conditions;
 use crate::quantity::ResourceList;
 use crate::words::{Attestation, Day, DeletionPolicy, Zone};
 
-/// A grant.
+/// What is granted, where, and to which namespaces.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "qipan.dev",
@@ -31,6 +31,7 @@ use crate::words::{Attestation, Day, DeletionPolicy, Zone};
     printcolumn = r#"{"name":"InForce","type":"string","jsonPath":".status.inForce"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"Message","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].message","priority":1}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
@@ -144,7 +145,8 @@ pub struct ContainerLimits {
     /// What a container requests when it states nothing (cpu, memory, ephemeral-storage). Default cpu 100m, memory 128Mi.
     #[serde(default)]
     pub default_request: ResourceList,
-    /// What a container is limited to when it states nothing. Default cpu 500m, memory 512Mi.
+    /// What a container is limited to when it states nothing. Default: no limit; cpu
+    /// 500m and memory 512Mi where the pool counts limits.cpu and limits.memory.
     #[serde(default)]
     pub default: ResourceList,
     /// The most one container may be limited to.
@@ -222,7 +224,7 @@ pub struct TenantQuotaStatus {
     pub conditions: Conditions,
 }
 
-/// The ledger's entry for one namespace (design §4).
+/// The ledger's entry for one namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LeafEntry {

@@ -7,7 +7,7 @@
 //! - never: lets the limits in force add up to more than `status.admitted`; evicts; prunes a namespace that was not to go.
 
 pub mod ledger;
-mod observe;
+pub mod observe;
 pub mod validate;
 mod view;
 
@@ -21,14 +21,15 @@ use crds::{
     keys,
 };
 use jiff::{SignedDuration, Timestamp};
-use kube::Api;
 use kube::runtime::reflector::ObjectRef;
+use kube::{Api, ResourceExt as _};
 
 use crate::children;
 use crate::runtime::controller::{Judged, Reconciler};
 use crate::runtime::hub::{Guarded, by_name};
 use crate::runtime::{Children, Context, Placed, Plan, Target};
 use ledger::{Input, LeafKey, LeafSeen};
+use observe::Contact;
 use validate::Valid;
 
 /// The controller of grants.
@@ -44,8 +45,8 @@ pub struct World {
     pub budgets: Vec<(String, Account)>,
     /// What its namespaces show: those of its spec, of its ledger, and those that carry its label.
     pub seen: BTreeMap<LeafKey, LeafSeen>,
-    /// Why its cluster does not answer, with its name, if it does not.
-    pub lost: Option<(String, Timestamp, String)>,
+    /// Whether its cluster answers.
+    pub contact: Contact,
     /// How long a lowered limit must be seen in force.
     pub settle: SignedDuration,
     /// The day, in UTC+8.
@@ -97,9 +98,12 @@ impl Reconciler for TenantQuotas {
                 .unwrap_or_default(),
             seen,
             heir_of,
-            lost: cluster
-                .as_deref()
-                .and_then(|c| observe::lost(cx, &quota.spec.platform, c)),
+            contact: spec
+                .as_ref()
+                .filter(|s| s.connection.is_some())
+                .map_or(Contact::Fine, |s| {
+                    observe::contact(cx, &quota.spec.platform, &s.name)
+                }),
             settle: SignedDuration::from_secs(i64::from(
                 profile
                     .map_or_else(Default::default, |p| p.quota)
@@ -122,6 +126,14 @@ impl Reconciler for TenantQuotas {
     fn plan(quota: &TenantQuota, world: &World, now: Timestamp) -> Plan<TenantQuotaStatus> {
         let valid = validate::validate(quota, world.tenant.as_ref(), world.platform.as_ref());
         let deleting = quota.metadata.deletion_timestamp.is_some();
+        if matches!(world.contact, Contact::Pending) {
+            // A restart of the operator is no event in the life of a grant: what was said holds until the member was asked.
+            let finalizer = quota.finalizers().iter().any(|f| f == keys::FINALIZER);
+            return Plan {
+                finalizer,
+                ..Plan::say(quota.status.clone().unwrap_or_default())
+            };
+        }
         match valid {
             _ if deleting => Pass::new(quota, world, now).wind_up(),
             Ok(valid) => Pass::new(quota, world, now).enact(&valid),
@@ -255,7 +267,7 @@ impl<'a> Pass<'a> {
             self.set(*type_, verdict);
         }
         let children =
-            if self.world.lost.is_some() || self.status.leaves.iter().all(|e| e.epoch == 0) {
+            if self.world.contact.is_lost() || self.status.leaves.iter().all(|e| e.epoch == 0) {
                 Children::Keep
             } else {
                 Children::Exactly(self.children(valid))
@@ -348,7 +360,12 @@ impl<'a> Pass<'a> {
             let mut here = vec![
                 children::namespace::build(namespace, &labels, standard),
                 children::quota::build(entry, &labels),
-                children::limit_range::build(namespace, spec.limits.as_ref(), &labels),
+                children::limit_range::build(
+                    namespace,
+                    spec.limits.as_ref(),
+                    &entry.target,
+                    &labels,
+                ),
                 children::network_policy::default_deny(namespace, &labels),
                 children::network_policy::allow(namespace, &valid.tenant, spec.isolation, &labels),
             ];
@@ -377,7 +394,7 @@ impl<'a> Pass<'a> {
         self.status.admitted = settled(&admitted, &ResourceList::default(), &step.ceilings());
         let ledger_first = self.store(step.entries);
         let done =
-            self.status.leaves.iter().all(|e| e.ceiling.is_zero()) && self.world.lost.is_none();
+            self.status.leaves.iter().all(|e| e.ceiling.is_zero()) && !self.world.contact.is_lost();
         let remove: Vec<_> = match self.quota.spec.deletion_policy {
             DeletionPolicy::Delete => view::standing(&self.world.seen)
                 .map(|((cluster, namespace), uid)| {
@@ -387,7 +404,7 @@ impl<'a> Pass<'a> {
             DeletionPolicy::Retain => Vec::new(),
         };
         let delete = self.quota.spec.deletion_policy == DeletionPolicy::Delete;
-        let gone = self.world.lost.is_none()
+        let gone = !self.world.contact.is_lost()
             && self
                 .world
                 .seen
@@ -397,7 +414,7 @@ impl<'a> Pass<'a> {
         let tenant =
             keys::tenant_of_namespace(self.quota.metadata.namespace.as_deref().unwrap_or_default())
                 .unwrap_or_default();
-        let children = if self.world.lost.is_some() || delete {
+        let children = if self.world.contact.is_lost() || delete {
             Children::Keep
         } else {
             let valid = Valid {

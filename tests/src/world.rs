@@ -10,8 +10,8 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::{
-    FIELD_MANAGER, HUB, NAMESPACE, Operator, Options, Spec, Testbed, apply_yaml, eventually, install_hub, install_member,
-    register_member_secret,
+    FIELD_MANAGER, HUB, NAMESPACE, Operator, Options, Spec, Testbed, apply_yaml, eventually,
+    install_hub, install_member, register_member_secret,
 };
 
 /// The member of the small world.
@@ -66,7 +66,11 @@ impl World {
         let api: Api<Tenant> = Api::all(hub);
         eventually(&format!("tenant {name} is ready"), SOON, async || {
             let status = api.get(name).await?.status.unwrap_or_default();
-            ensure!(status.conditions.is_true(ConditionType::Ready), "{:?}", status.conditions);
+            ensure!(
+                status.conditions.is_true(ConditionType::Ready),
+                "{:?}",
+                status.conditions
+            );
             Ok(())
         })
         .await
@@ -74,40 +78,65 @@ impl World {
 
     /// Applies a grant.
     pub async fn grant(&self, grant: &Value) -> Result<()> {
-        apply_yaml(&self.hub().await?, &grant.to_string(), NAMESPACE).await.map(drop)
+        apply_yaml(&self.hub().await?, &grant.to_string(), NAMESPACE)
+            .await
+            .map(drop)
     }
 
     /// Waits until a grant says something about itself.
-    pub async fn says(&self, namespace: &str, name: &str, type_: ConditionType, status: &str, reason: &str) -> Result<TenantQuota> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "which grant, which condition, what it says: no two belong together"
+    )]
+    pub async fn says(
+        &self,
+        namespace: &str,
+        name: &str,
+        type_: ConditionType,
+        status: &str,
+        reason: &str,
+    ) -> Result<TenantQuota> {
         let api: Api<TenantQuota> = Api::namespaced(self.hub().await?, namespace);
-        eventually(&format!("{name} says {type_:?}={status} {reason}"), SOON, async || {
-            let quota = api.get(name).await?;
-            let conditions = quota.status.clone().unwrap_or_default().conditions;
-            let condition = conditions.get(type_).with_context(|| format!("no {type_:?} in {conditions:?}"))?;
-            let current = condition.observed_generation == quota.metadata.generation;
-            ensure!(
-                current && format!("{:?}", condition.status) == status && condition.reason == reason,
-                "it says {:?} {}: {} (generation {:?} of {:?})",
-                condition.status,
-                condition.reason,
-                condition.message,
-                condition.observed_generation,
-                quota.metadata.generation
-            );
-            Ok(quota)
-        })
+        eventually(
+            &format!("{name} says {type_:?}={status} {reason}"),
+            SOON,
+            async || {
+                let quota = api.get(name).await?;
+                let conditions = quota.status.clone().unwrap_or_default().conditions;
+                let condition = conditions
+                    .get(type_)
+                    .with_context(|| format!("no {type_:?} in {conditions:?}"))?;
+                let current = condition.observed_generation == quota.metadata.generation;
+                ensure!(
+                    current
+                        && format!("{:?}", condition.status) == status
+                        && condition.reason == reason,
+                    "it says {:?} {}: {} (generation {:?} of {:?})",
+                    condition.status,
+                    condition.reason,
+                    condition.message,
+                    condition.observed_generation,
+                    quota.metadata.generation
+                );
+                Ok(quota)
+            },
+        )
         .await
     }
 
     /// Waits until a grant is in force.
     pub async fn in_force(&self, namespace: &str, name: &str) -> Result<TenantQuota> {
-        self.says(namespace, name, ConditionType::Ready, "True", "InForce").await
+        self.says(namespace, name, ConditionType::Ready, "True", "InForce")
+            .await
     }
 
     /// Merges a patch into a grant as the administrator.
     pub async fn patch(&self, namespace: &str, name: &str, patch: Value) -> Result<()> {
         let api: Api<TenantQuota> = Api::namespaced(self.hub().await?, namespace);
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..PatchParams::default()
+        };
         api.patch(name, &params, &Patch::Merge(&patch)).await?;
         Ok(())
     }
@@ -120,15 +149,29 @@ impl World {
     }
 
     /// The message of a platform's condition.
-    pub async fn platform_says(&self, name: &str, type_: ConditionType, reason: &str) -> Result<String> {
+    pub async fn platform_says(
+        &self,
+        name: &str,
+        type_: ConditionType,
+        reason: &str,
+    ) -> Result<String> {
         let api: Api<crds::CloudPlatform> = Api::all(self.hub().await?);
-        eventually(&format!("platform {name} says {type_:?} {reason}"), SOON, async || {
-            let platform = api.get(name).await?;
-            let conditions = platform.status.unwrap_or_default().conditions;
-            let condition = conditions.get(type_).context("not judged yet")?;
-            ensure!(condition.reason == reason, "it says {}: {}", condition.reason, condition.message);
-            Ok(condition.message.clone())
-        })
+        eventually(
+            &format!("platform {name} says {type_:?} {reason}"),
+            SOON,
+            async || {
+                let platform = api.get(name).await?;
+                let conditions = platform.status.unwrap_or_default().conditions;
+                let condition = conditions.get(type_).context("not judged yet")?;
+                ensure!(
+                    condition.reason == reason,
+                    "it says {}: {}",
+                    condition.reason,
+                    condition.message
+                );
+                Ok(condition.message.clone())
+            },
+        )
         .await
     }
 }
@@ -212,5 +255,10 @@ pub fn pod(name: &str, cpu: &str) -> k8s_openapi::api::core::v1::Pod {
 /// The names of pods in a namespace.
 pub async fn pods(client: &Client, namespace: &str) -> Result<Vec<String>> {
     let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(client.clone(), namespace);
-    Ok(api.list(&kube::api::ListParams::default()).await?.iter().map(kube::ResourceExt::name_any).collect())
+    Ok(api
+        .list(&kube::api::ListParams::default())
+        .await?
+        .iter()
+        .map(kube::ResourceExt::name_any)
+        .collect())
 }

@@ -1,7 +1,5 @@
 //! The chart: it lints, renders, refuses wrong values, applies, runs as Restricted; and its roles say what is decided.
 
-#![expect(clippy::disallowed_methods, reason = "tests write as people do")]
-
 use std::collections::BTreeSet;
 use std::process::Command;
 

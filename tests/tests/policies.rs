@@ -1,8 +1,6 @@
 //! Walks `policies/*` on a real API server: what must pass passes, what must not is refused with the words of its rule, and
 //! each rule taken away lets its own rejects through and nobody else's. How a case is written: `policies/README.md`.
 
-#![expect(clippy::disallowed_methods, reason = "tests write as people do")]
-
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

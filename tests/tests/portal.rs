@@ -1,12 +1,17 @@
 //! The portal on the real thing: the chart's roles, a real API server's answers about rights, live pages, a hub that goes.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use harness::world::{self, PLATFORM};
-use harness::{HUB, NAMESPACE, Options, Portal, Spec, Testbed, apply_yaml, eventually, install_hub};
+use harness::{
+    HUB, NAMESPACE, Options, Portal, Spec, Testbed, apply_yaml, eventually, install_hub,
+};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -31,22 +36,46 @@ async fn start() -> Result<World> {
     install_hub(&testbed).await?;
     let hub = testbed.client(HUB).await?;
     apply_yaml(&hub, &world::profile(), NAMESPACE).await?;
-    apply_yaml(&hub, &world::platform(PLATFORM, "province", 1000), NAMESPACE).await?;
+    apply_yaml(
+        &hub,
+        &world::platform(PLATFORM, "province", 1000),
+        NAMESPACE,
+    )
+    .await?;
     for tenant in ["renshe", "gongan"] {
         apply(&hub, &world::tenant(tenant)).await?;
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": format!("qp-{tenant}") } });
         apply(&hub, &namespace).await?;
-        apply(&hub, &world::grant(tenant, &format!("{tenant}-pei"), 4, &[("web", 4)])).await?;
+        apply(
+            &hub,
+            &world::grant(tenant, &format!("{tenant}-pei"), 4, &[("web", 4)]),
+        )
+        .await?;
     }
     // The posts of the demo sign-in: the province's authority sees all, the bureau its own namespace.
-    apply(&hub, &binding("ClusterRoleBinding", None, "qipan:viewer", "gd-zsj")).await?;
-    apply(&hub, &binding("RoleBinding", Some("qp-renshe"), "qipan:owner", "zhanjiang-rsj")).await?;
+    apply(
+        &hub,
+        &binding("ClusterRoleBinding", None, "qipan:viewer", "gd-zsj"),
+    )
+    .await?;
+    apply(
+        &hub,
+        &binding(
+            "RoleBinding",
+            Some("qp-renshe"),
+            "qipan:owner",
+            "zhanjiang-rsj",
+        ),
+    )
+    .await?;
     let portal = Portal::start(&testbed, Options::default()).await?;
     Ok(World { testbed, portal })
 }
 
 async fn apply(hub: &Client, object: &Value) -> Result<()> {
-    apply_yaml(hub, &object.to_string(), NAMESPACE).await.map(drop)
+    apply_yaml(hub, &object.to_string(), NAMESPACE)
+        .await
+        .map(drop)
 }
 
 fn binding(kind: &str, namespace: Option<&str>, role: &str, group: &str) -> Value {
@@ -67,12 +96,24 @@ struct Person {
 
 impl Person {
     async fn sign_in(address: &str, post: &str) -> Result<Self> {
-        let mut person = Self { address: address.to_owned(), cookie: String::new() };
+        let mut person = Self {
+            address: address.to_owned(),
+            cookie: String::new(),
+        };
         let form = person.get("/sign-in").await?;
         person.cookie = cookie(&form)?;
-        let token = form.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let body = format!("post={post}&next=/&token={}", token.context("no token in the form")?);
-        let head = format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", body.len());
+        let token = form
+            .split("name=\"token\" value=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        let body = format!(
+            "post={post}&next=/&token={}",
+            token.context("no token in the form")?
+        );
+        let head = format!(
+            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+            body.len()
+        );
         let answer = person.say("POST", "/sign-in", &head, &body).await?;
         ensure!(answer.starts_with("HTTP/1.1 303"), "{answer}");
         person.cookie = cookie(&answer)?;
@@ -102,7 +143,9 @@ impl Person {
 
     /// Opens a live page and waits until it listens.
     async fn listen(&self, page: &str) -> Result<TcpStream> {
-        let mut stream = self.open("GET", &format!("/events?of={page}"), "", "").await?;
+        let mut stream = self
+            .open("GET", &format!("/events?of={page}"), "", "")
+            .await?;
         let head = hear(&mut stream, "\r\n\r\n", Duration::from_secs(5)).await?;
         ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
         Ok(stream)
@@ -110,8 +153,13 @@ impl Person {
 }
 
 fn cookie(answer: &str) -> Result<String> {
-    let line = answer.lines().find_map(|line| line.strip_prefix("set-cookie: "));
-    Ok(line.and_then(|line| line.split(';').next()).context("no cookie was set")?.to_owned())
+    let line = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "));
+    Ok(line
+        .and_then(|line| line.split(';').next())
+        .context("no cookie was set")?
+        .to_owned())
 }
 
 /// Reads until something is heard.
@@ -140,63 +188,133 @@ async fn rename(hub: &Client, zh: &str) -> Result<()> {
 #[tokio::test]
 async fn two_people_see_what_rbac_lets_them_see() {
     let world = world().await;
-    let authority = Person::sign_in(&world.portal.address, "administrator").await.unwrap();
-    let bureau = Person::sign_in(&world.portal.address, "owner").await.unwrap();
+    let authority = Person::sign_in(&world.portal.address, "administrator")
+        .await
+        .unwrap();
+    let bureau = Person::sign_in(&world.portal.address, "owner")
+        .await
+        .unwrap();
     let all = authority.get("/tenants").await.unwrap();
-    assert!(all.contains("/tenants/renshe") && all.contains("/tenants/gongan"), "{all}");
+    assert!(
+        all.contains("/tenants/renshe") && all.contains("/tenants/gongan"),
+        "{all}"
+    );
     let own = bureau.get("/tenants").await.unwrap();
-    assert!(own.contains("/tenants/renshe") && !own.contains("gongan"), "{own}");
-    assert!(bureau.get("/tenants/renshe").await.unwrap().contains("renshe-pei"));
-    for path in ["/tenants/gongan", "/tenants/gongan/grants.csv", &format!("/platforms/{PLATFORM}")] {
-        assert!(bureau.get(path).await.unwrap().starts_with("HTTP/1.1 404"), "{path}");
-        assert!(authority.get(path).await.unwrap().starts_with("HTTP/1.1 200"), "{path}");
+    assert!(
+        own.contains("/tenants/renshe") && !own.contains("gongan"),
+        "{own}"
+    );
+    assert!(
+        bureau
+            .get("/tenants/renshe")
+            .await
+            .unwrap()
+            .contains("renshe-pei")
+    );
+    for path in [
+        "/tenants/gongan",
+        "/tenants/gongan/grants.csv",
+        &format!("/platforms/{PLATFORM}"),
+    ] {
+        assert!(
+            bureau.get(path).await.unwrap().starts_with("HTTP/1.1 404"),
+            "{path}"
+        );
+        assert!(
+            authority
+                .get(path)
+                .await
+                .unwrap()
+                .starts_with("HTTP/1.1 200"),
+            "{path}"
+        );
     }
-    let stranger = Person::sign_in(&world.portal.address, "auditor").await.unwrap();
-    assert!(!stranger.get("/tenants").await.unwrap().contains("/tenants/renshe"));
+    let stranger = Person::sign_in(&world.portal.address, "auditor")
+        .await
+        .unwrap();
+    assert!(
+        !stranger
+            .get("/tenants")
+            .await
+            .unwrap()
+            .contains("/tenants/renshe")
+    );
 }
 
 #[tokio::test]
 async fn a_change_reaches_an_open_page_within_two_seconds_and_only_who_may_see_it() {
     let world = world().await;
     let hub = world.testbed.client(HUB).await.unwrap();
-    let authority = Person::sign_in(&world.portal.address, "administrator").await.unwrap();
-    let bureau = Person::sign_in(&world.portal.address, "owner").await.unwrap();
+    let authority = Person::sign_in(&world.portal.address, "administrator")
+        .await
+        .unwrap();
+    let bureau = Person::sign_in(&world.portal.address, "owner")
+        .await
+        .unwrap();
     let mut open = authority.listen("/").await.unwrap();
     let mut elsewhere = bureau.listen("/").await.unwrap();
     rename(&hub, "改名云").await.unwrap();
     let began = Instant::now();
-    hear(&mut open, "event: board", Duration::from_secs(2)).await.unwrap();
+    hear(&mut open, "event: board", Duration::from_secs(2))
+        .await
+        .unwrap();
     println!("a change was told after {} ms", began.elapsed().as_millis());
-    assert!(authority.get("/?part=board").await.unwrap().contains("改名云"));
+    assert!(
+        authority
+            .get("/?part=board")
+            .await
+            .unwrap()
+            .contains("改名云")
+    );
     let heard = hear(&mut elsewhere, "event:", Duration::from_secs(2)).await;
-    assert!(heard.is_err(), "who may not see the platform is told nothing: {heard:?}");
+    assert!(
+        heard.is_err(),
+        "who may not see the platform is told nothing: {heard:?}"
+    );
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_hub_that_goes_leaves_pages_with_their_age_and_its_return_is_seen() {
     let mut world = start().await.unwrap();
     if std::env::var_os("QIPAN_HUB_KUBECONFIG").is_some_and(|path| !path.is_empty()) {
         eprintln!("left out: somebody else's cluster is not stopped");
         return;
     }
-    let authority = Person::sign_in(&world.portal.address, "administrator").await.unwrap();
-    assert!(!authority.get("/?lang=en").await.unwrap().contains("The hub does not answer"));
+    let authority = Person::sign_in(&world.portal.address, "administrator")
+        .await
+        .unwrap();
+    assert!(
+        !authority
+            .get("/?lang=en")
+            .await
+            .unwrap()
+            .contains("The hub does not answer")
+    );
     world.testbed.stop_cluster(HUB).await.unwrap();
     let long = Duration::from_secs(40);
     eventually("the page says how old it is", long, async || {
         let page = authority.get("/?lang=en").await?;
-        ensure!(page.starts_with("HTTP/1.1 200") && page.contains("/platforms/zhongxin"), "{page}");
+        ensure!(
+            page.starts_with("HTTP/1.1 200") && page.contains("/platforms/zhongxin"),
+            "{page}"
+        );
         ensure!(page.contains("The hub does not answer"), "no age is told");
         Ok(())
     })
     .await
     .unwrap();
-    let (status, _) = harness::get(&world.portal.address, "/readyz").await.unwrap();
+    let (status, _) = harness::get(&world.portal.address, "/readyz")
+        .await
+        .unwrap();
     assert_eq!(status, 200, "a portal that can show its cache is ready");
     world.testbed.start_cluster(HUB).await.unwrap();
     eventually("the hub's return is seen", long, async || {
         let page = authority.get("/?lang=en").await?;
-        ensure!(!page.contains("The hub does not answer"), "it is still told as gone");
+        ensure!(
+            !page.contains("The hub does not answer"),
+            "it is still told as gone"
+        );
         Ok(())
     })
     .await
@@ -204,7 +322,10 @@ async fn a_hub_that_goes_leaves_pages_with_their_age_and_its_return_is_seen() {
     let hub = world.testbed.client(HUB).await.unwrap();
     rename(&hub, "归来云").await.unwrap();
     eventually("changes arrive again", long, async || {
-        ensure!(authority.get("/").await?.contains("归来云"), "the cache is old");
+        ensure!(
+            authority.get("/").await?.contains("归来云"),
+            "the cache is old"
+        );
         Ok(())
     })
     .await
@@ -215,6 +336,10 @@ async fn a_hub_that_goes_leaves_pages_with_their_age_and_its_return_is_seen() {
     world.portal.program.stop();
     let mut rest = String::new();
     open.read_to_string(&mut rest).await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
     assert!(world.portal.program.log().unwrap().contains("ending"));
 }

@@ -10,6 +10,17 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::World;
 
+/// What each check, in the order of [`Check::ALL`], waits for while nothing says so.
+const AWAITS: [&str; 7] = [
+    "no connected cluster whose Nodes can be read; or attest it in spec.attestations",
+    "no quota of a grant was seen in force yet; or attest it in spec.attestations",
+    "the admission policies could not be read; or attest it in spec.attestations",
+    "metrics.k8s.io does not answer in every cluster; or attest it in spec.attestations",
+    "nothing observes backups yet: attest it in spec.attestations",
+    "nothing observes duty yet: attest it in spec.attestations",
+    "nothing observes sign-in yet: attest it in spec.attestations",
+];
+
 /// Judges the seven checks: an observation first, else the owner's word while it lasts, else unknown.
 pub(super) fn checks(
     platform: &CloudPlatform,
@@ -21,7 +32,14 @@ pub(super) fn checks(
     for check in Check::ALL {
         let mut next = observed(check, world, status)
             .or_else(|| attested(check, platform, world))
-            .unwrap_or_else(|| said(check, CheckState::Unknown, Evidence::None, String::new()));
+            .unwrap_or_else(|| {
+                said(
+                    check,
+                    CheckState::Unknown,
+                    Evidence::None,
+                    AWAITS[check as usize].to_owned(),
+                )
+            });
         let old = before.iter().find(|c| c.check == check);
         let since = old
             .filter(|c| c.state == next.state && c.evidence == next.evidence)

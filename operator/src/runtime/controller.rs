@@ -218,7 +218,7 @@ async fn one<R: Reconciler>(
                 .wait
                 .unwrap_or(backoff)
                 .mul_f64(1.0 + rand::random::<f64>() / 2.0);
-            span.in_scope(|| tracing::warn!(outcome = class.label, detail = %error.detail(), %error, retry.seconds = wait.as_secs_f64(), "a pass failed"));
+            span.in_scope(|| complain(&error, class.label, wait));
             (class.label, Action::requeue(wait))
         }
     };
@@ -226,6 +226,21 @@ async fn one<R: Reconciler>(
         .with_label_values(&[R::NAME, label])
         .inc();
     Ok(action)
+}
+
+/// Says that a pass failed; what is sorted out by the next one is no news.
+fn complain(error: &Error, label: &str, wait: Duration) {
+    let (detail, seconds) = (error.detail(), wait.as_secs_f64());
+    if matches!(label, "stale" | "conflict") {
+        tracing::debug!(
+            outcome = label,
+            detail,
+            retry.seconds = seconds,
+            "a pass starts over"
+        );
+    } else {
+        tracing::warn!(outcome = label, detail, %error, retry.seconds = seconds, "a pass failed");
+    }
 }
 
 type Outcome = Result<(&'static str, Option<Duration>), Error>;

@@ -42,7 +42,7 @@ impl Events {
     pub fn judged(&self, object: &ObjectReference, condition: &Condition) {
         if matches!(
             condition.reason.as_str(),
-            "Progressing" | "AwaitingEnforcement" | "AwaitingPool"
+            "Progressing" | "AwaitingEnforcement" | "AwaitingPool" | "Declared"
         ) {
             return;
         }

@@ -1,7 +1,8 @@
-//! What the leaves of a grant show, gathered from the members' caches. Reads only.
+//! What the leaves of a grant show and whether their cluster answers, gathered from the members' caches. Reads only.
 
 use std::collections::BTreeMap;
 
+use crds::cloud_platform::ClusterState;
 use crds::{CloudPlatform, TenantQuota, keys};
 use jiff::Timestamp;
 
@@ -20,24 +21,40 @@ pub(super) fn cluster_of(quota: &TenantQuota, platform: &CloudPlatform) -> Optio
         .clone()
 }
 
-pub(super) fn lost(
-    cx: &Context,
-    platform: &str,
-    cluster: &str,
-) -> Option<(String, Timestamp, String)> {
+/// Whether a grant's cluster answers.
+pub enum Contact {
+    /// It does, or the grant has none.
+    Fine,
+    /// The operator has only just started: nothing is known yet, and what was said holds.
+    Pending,
+    /// It does not: its name, since when, why.
+    Lost(String, Timestamp, String),
+}
+
+impl Contact {
+    /// Whether it is known not to answer.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost(..))
+    }
+}
+
+pub(super) fn contact(cx: &Context, platform: &str, cluster: &str) -> Contact {
     let target = Target::Member {
         platform: platform.into(),
         cluster: cluster.into(),
     };
     if cx.members.get(&target).is_some() {
-        return None;
+        return Contact::Fine;
     }
-    let view = cx.members.of_platform(platform).remove(cluster);
-    let (since, detail) = view.map_or(
-        (Timestamp::UNIX_EPOCH, "it is not connected yet".to_owned()),
-        |v| (v.since, v.verdict.message()),
-    );
-    Some((format!("{platform}/{cluster}"), since, detail))
+    match cx.members.of_platform(platform).remove(cluster) {
+        Some(view) if view.state != ClusterState::Unknown => Contact::Lost(
+            format!("{platform}/{cluster}"),
+            view.since,
+            view.verdict.message(),
+        ),
+        Some(_) | None => Contact::Pending,
+    }
 }
 
 /// What the leaves of a grant show: of its spec, of its ledger, and whatever carries its label.

@@ -10,6 +10,7 @@ use crds::{
 
 use super::World;
 use super::ledger::{LeafKey, LeafSeen};
+use super::observe::Contact;
 use super::validate::Valid;
 
 /// Whether the pool and every budget above have promised an increase to this generation of the grant.
@@ -203,7 +204,7 @@ pub(super) fn judge(
             .with("inForce", force.shown)
             .with("leaves", force.leaves)
     };
-    let enforced = if let Some((cluster, since, detail)) = &world.lost {
+    let enforced = if let Contact::Lost(cluster, since, detail) = &world.contact {
         Verdict::unknown(Reason::MemberUnreachable)
             .with("cluster", cluster)
             .with("since", since)
@@ -214,13 +215,14 @@ pub(super) fn judge(
         let waiting = force.waiting.clone().unwrap_or_else(|| "the ledger".into());
         counted(Verdict::no(Reason::AwaitingEnforcement)).with("waiting", waiting)
     };
-    let reachable = match &world.lost {
-        Some(_) => enforced.clone(),
-        None => Verdict::yes(Reason::Connected)
+    let reachable = if world.contact.is_lost() {
+        enforced.clone()
+    } else {
+        Verdict::yes(Reason::Connected)
             .with("connected", 1)
-            .with("clusters", 1),
+            .with("clusters", 1)
     };
-    let over_grant = over_grant(entries, valid);
+    let over_grant = over_grant(entries, &world.seen, valid);
     let ready = if let Err(verdict) = growth {
         verdict.clone()
     } else if enforced.reason != Reason::InForce {
@@ -245,19 +247,33 @@ pub(super) fn judge(
     ]
 }
 
-fn over_grant(entries: &[LeafEntry], valid: &Valid) -> Verdict {
-    let ceilings: ResourceList = entries.iter().map(|e| &e.ceiling).sum();
-    let over = ceilings.excess_over(&valid.wanted);
+/// Whether more is in use than was granted. A lowering that only waits for its settle time is none.
+fn over_grant(entries: &[LeafEntry], seen: &BTreeMap<LeafKey, LeafSeen>, valid: &Valid) -> Verdict {
+    let mut sum = ResourceList::default();
+    let mut must_shrink = Vec::new();
+    for entry in entries {
+        let used = match seen.get(&(entry.cluster.clone(), entry.namespace.clone())) {
+            Some(LeafSeen::Present {
+                quota: Some(quota), ..
+            }) => quota.used.clone(),
+            Some(LeafSeen::Absent(_)) => Some(ResourceList::default()),
+            _ => None,
+        };
+        // What is unknown counts as the most that it can be.
+        if used.is_some_and(|used| used.fits(&entry.target)) || entry.ceiling.fits(&entry.target) {
+            sum = sum.plus(&entry.target);
+        } else {
+            sum = sum.plus(&entry.ceiling);
+            must_shrink.push(entry.namespace.clone());
+        }
+    }
+    let over = sum.excess_over(&valid.wanted);
     if over.is_empty() {
         return Verdict::no(Reason::WithinGrant);
     }
-    let must_shrink = entries
-        .iter()
-        .filter(|e| !e.ceiling.fits(&e.target))
-        .map(|e| e.namespace.clone());
     Verdict::yes(Reason::OverGrant)
         .with("excess", &over)
-        .with("shrink", must_shrink.collect::<Vec<_>>().join(", "))
+        .with("shrink", must_shrink.join(", "))
 }
 
 /// The namespaces that stand, with their UIDs.
@@ -276,7 +292,7 @@ pub(super) fn standing(
 
 /// Why a deleted grant is still there.
 pub(super) fn winding_up(world: &World, delete: bool) -> Verdict {
-    if let Some((cluster, since, detail)) = &world.lost {
+    if let Contact::Lost(cluster, since, detail) = &world.contact {
         return Verdict::unknown(Reason::MemberUnreachable)
             .with("cluster", cluster)
             .with("since", since)
@@ -302,26 +318,16 @@ pub(super) fn winding_up(world: &World, delete: bool) -> Verdict {
         Some((cluster, namespace, _)) if delete => Verdict::no(Reason::Deleting)
             .with("cluster", cluster)
             .with("namespace", namespace),
-        Some((_, namespace, used)) => Verdict::no(Reason::Draining)
+        Some((_, namespace, used)) if !used.is_empty() => Verdict::no(Reason::Draining)
             .with("namespace", namespace)
             .with("used", used),
-        None => {
+        Some(_) | None => {
             Verdict::no(Reason::Progressing).with("what", "winding up: waiting for the settle time")
         }
     }
 }
 
+/// What is in use, empty where nothing is.
 fn nonzero(list: &ResourceList) -> String {
-    let some = ResourceList(
-        list.0
-            .iter()
-            .filter(|(_, q)| **q > Quantity::ZERO)
-            .map(|(k, q)| (k.clone(), *q))
-            .collect(),
-    );
-    if some.is_empty() {
-        "nothing (settling)".into()
-    } else {
-        some.to_string()
-    }
+    list.excess_over(&ResourceList::default()).to_string()
 }
