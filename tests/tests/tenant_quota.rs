@@ -116,7 +116,8 @@ async fn two_grants_for_the_last_unit_one_is_admitted_and_the_other_says_what_is
         grant("zuihou-b", "last", 600, &[("x", 600)]),
     );
     let (a, b) = tokio::join!(world.grant(&a), world.grant(&b));
-    (a.unwrap(), b.unwrap());
+    a.unwrap();
+    b.unwrap();
     let (first, second) = tokio::join!(
         world.says(
             "qp-zuihou-a",
@@ -457,6 +458,7 @@ async fn a_deleted_grant_keeps_its_namespace_until_told_otherwise() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of refusals")]
 async fn quantities_and_names_that_nobody_can_enforce_are_refused() {
     let world = world().await;
     world.tenant("huai").await.unwrap();
