@@ -18,6 +18,11 @@ fn both() -> Vec<String> {
     vec!["Ingress".into(), "Egress".into()]
 }
 
+/// Stated although it is the default: the API server stores it, and what it stores must be what is wanted.
+fn every_pod() -> Option<LabelSelector> {
+    Some(LabelSelector::default())
+}
+
 fn labelled(label: &str, value: &str) -> LabelSelector {
     LabelSelector {
         match_labels: Some([(label.to_owned(), value.to_owned())].into()),
@@ -42,6 +47,7 @@ fn policy(
 #[must_use]
 pub fn default_deny(namespace: &str, labels: &BTreeMap<String, String>) -> Child {
     let spec = NetworkPolicySpec {
+        pod_selector: every_pod(),
         policy_types: Some(both()),
         ..NetworkPolicySpec::default()
     };
@@ -58,7 +64,7 @@ pub fn allow(
 ) -> Child {
     let peer = match isolation {
         Isolation::Namespace => NetworkPolicyPeer {
-            pod_selector: Some(LabelSelector::default()),
+            pod_selector: every_pod(),
             ..NetworkPolicyPeer::default()
         },
         Isolation::Tenant => NetworkPolicyPeer {
@@ -76,6 +82,7 @@ pub fn allow(
         end_port: None,
     };
     let spec = NetworkPolicySpec {
+        pod_selector: every_pod(),
         policy_types: Some(both()),
         ingress: Some(vec![NetworkPolicyIngressRule {
             from: Some(vec![peer.clone()]),
