@@ -679,9 +679,23 @@ async fn a_second_replica_takes_over_when_the_leader_is_killed() {
     .unwrap();
 }
 
+fn marks(world: &World) -> [u64; 2] {
+    [HUB, MEMBER].map(|cluster| world.testbed.audit(cluster).unwrap().mark().unwrap())
+}
+
+/// What the operator wrote since then, hub and member together.
+fn written(world: &World, marks: [u64; 2]) -> Vec<harness::Event> {
+    let mut all = Vec::new();
+    for (cluster, mark) in [HUB, MEMBER].into_iter().zip(marks) {
+        let audit = world.testbed.audit(cluster).unwrap();
+        all.extend(audit.writes_by(ACCOUNT, mark).unwrap());
+    }
+    all
+}
+
 #[tokio::test]
-async fn a_province_at_rest_is_not_written_to() {
-    let world = alone().await;
+async fn a_province_at_rest_is_not_written_to_and_nor_is_it_by_a_restart() {
+    let mut world = alone().await;
     world.tenant("jing").await.unwrap();
     for i in 0..5 {
         let name = format!("g{i}");
@@ -694,28 +708,36 @@ async fn a_province_at_rest_is_not_written_to() {
     for i in 0..5 {
         world.in_force("qp-jing", &format!("g{i}")).await.unwrap();
     }
-    let written = |marks: &[u64; 2]| {
-        let mut all = Vec::new();
-        for (cluster, mark) in [HUB, MEMBER].into_iter().zip(marks) {
-            let audit = world.testbed.audit(cluster).unwrap();
-            all.extend(audit.writes_by(ACCOUNT, *mark).unwrap());
-        }
-        all
-    };
-    let marks = || [HUB, MEMBER].map(|c| world.testbed.audit(c).unwrap().mark().unwrap());
     // It has converged when nothing was written for a moment: summaries of tenants and platforms follow their grants.
     eventually("it comes to rest", SOON, async || {
-        let before = marks();
+        let before = marks(&world);
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let writes = written(&before);
+        let writes = written(&world, before);
         ensure!(writes.is_empty(), "{} writes", writes.len());
         Ok::<_, anyhow::Error>(())
     })
     .await
     .unwrap();
-    let before = marks();
+    let before = marks(&world);
     tokio::time::sleep(Duration::from_secs(30)).await;
-    let writes = written(&before);
+    let writes = written(&world, before);
+    assert!(writes.is_empty(), "{writes:?}");
+    // A start looks at everything anew; what it finds is what it would write.
+    world.operator.program.restart().unwrap();
+    let address = world.operator.address.clone();
+    eventually("every grant was looked at", SOON, async || {
+        let (_, metrics) = get(&address, "/metrics").await?;
+        let passes = metrics
+            .lines()
+            .filter(|line| line.starts_with("qipan_reconciles_total{controller=\"tenantquota\""))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        ensure!(passes.sum::<f64>() >= 5.0, "not yet");
+        Ok::<_, anyhow::Error>(())
+    })
+    .await
+    .unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let writes = written(&world, before);
     assert!(writes.is_empty(), "{writes:?}");
     let member = world.member().await.unwrap();
     let changed = Instant::now();
