@@ -70,7 +70,7 @@ pub struct TenantSpec {
     /// What the unit and all units below it may be granted in sum, over all platforms. Absent names are not budgeted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<ResourceList>,
-    /// What becomes of the namespace qp-<name> on the hub when the Tenant is deleted. Default Retain.
+    /// What becomes of the namespace `qp-<name>` on the hub when the Tenant is deleted. Default Retain.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }

@@ -47,9 +47,9 @@ pub struct TenantQuotaSpec {
     /// How the grant is divided: Fixed gives each namespace its own share.
     #[serde(default)]
     pub mode: Mode,
-    /// What is granted, by resource: cpu, memory, storage, requests.<domain>/<resource> (for example
-    /// requests.nvidia.com/gpu), <class>.storageclass.storage.k8s.io/requests.storage, services.loadbalancers,
-    /// count/<plural>.<group>. What is not named is 0. Raising it needs the verb grant.
+    /// What is granted, by resource: cpu, memory, storage, `requests.<domain>/<resource>` (for example
+    /// requests.nvidia.com/gpu), `<class>.storageclass.storage.k8s.io/requests.storage`, services.loadbalancers,
+    /// `count/<plural>.<group>`. What is not named is 0. Raising it needs the verb grant.
     pub hard: ResourceList,
     /// The namespaces and their shares. The shares of a resource add up to at most hard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -92,7 +92,7 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LeafSpec {
-    /// Name; the namespace on the platform is <tenant>-<name>.
+    /// Name; the namespace on the platform is `<tenant>-<name>`.
     #[schemars(
         length(min = 1, max = 60),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")

@@ -157,3 +157,6 @@ fn grants(
     }
     grants
 }
+
+#[cfg(test)]
+mod tests;

@@ -487,3 +487,6 @@ fn labels(
     }
     labels
 }
+
+#[cfg(test)]
+mod tests;
