@@ -13,4 +13,5 @@ mod registry;
 pub use cache::{ClusterCache, QuotaSeen, Seen};
 pub use connection::Connection;
 pub use kubeconfig::{Credential, KubeconfigError, client_settings};
+pub use probe::Facts;
 pub use registry::{Desired, MemberKey, MemberView, Members, Source};

@@ -6,6 +6,10 @@
     clippy::unwrap_used,
     reason = "a test ends at the first thing that is not as it should be"
 )]
+#![expect(
+    clippy::too_many_lines,
+    reason = "each test is one story, told in its order"
+)]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -158,7 +162,6 @@ async fn lost(world: &World, cluster: &str, tenant: &str) {
 }
 
 /// While a member is away its grant asks for more: it is charged, and nothing of it is handed out until the member is back.
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn frozen_and_back(
     world: &World,
     cluster: &str,

@@ -19,8 +19,8 @@ fn both() -> Vec<String> {
 }
 
 /// Stated although it is the default: the API server stores it, and what it stores must be what is wanted.
-fn every_pod() -> Option<LabelSelector> {
-    Some(LabelSelector::default())
+fn every_pod() -> LabelSelector {
+    LabelSelector::default()
 }
 
 fn labelled(label: &str, value: &str) -> LabelSelector {
@@ -47,7 +47,7 @@ fn policy(
 #[must_use]
 pub fn default_deny(namespace: &str, labels: &BTreeMap<String, String>) -> Child {
     let spec = NetworkPolicySpec {
-        pod_selector: every_pod(),
+        pod_selector: Some(every_pod()),
         policy_types: Some(both()),
         ..NetworkPolicySpec::default()
     };
@@ -64,7 +64,7 @@ pub fn allow(
 ) -> Child {
     let peer = match isolation {
         Isolation::Namespace => NetworkPolicyPeer {
-            pod_selector: every_pod(),
+            pod_selector: Some(every_pod()),
             ..NetworkPolicyPeer::default()
         },
         Isolation::Tenant => NetworkPolicyPeer {
@@ -82,7 +82,7 @@ pub fn allow(
         end_port: None,
     };
     let spec = NetworkPolicySpec {
-        pod_selector: every_pod(),
+        pod_selector: Some(every_pod()),
         policy_types: Some(both()),
         ingress: Some(vec![NetworkPolicyIngressRule {
             from: Some(vec![peer.clone()]),
@@ -98,7 +98,6 @@ pub fn allow(
                 ports: Some(vec![port("UDP"), port("TCP")]),
             },
         ]),
-        ..NetworkPolicySpec::default()
     };
     policy(namespace, keys::ALLOW, labels, spec)
 }

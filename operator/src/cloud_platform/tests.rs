@@ -34,7 +34,7 @@ fn world() -> World {
         contact: Some(at(10)),
         uid: Some("k-1".into()),
         credential_until: None,
-        facts: Default::default(),
+        facts: crate::member::Facts::default(),
     };
     view.facts.enforcement = Some(Enforcement::Full);
     World {

@@ -119,6 +119,7 @@ impl Hub {
         Links {
             queues: self.queues.clone(),
             platforms: self.platforms.clone(),
+            sites: self.sites.clone(),
             tenants: self.tenants.clone(),
             quotas: self.quotas.clone(),
         }
@@ -229,6 +230,7 @@ impl Hub {
             start(links.clone());
         }
         hub.listed().await?;
+        links.everything();
         Ok(hub)
     }
 }
@@ -238,6 +240,7 @@ impl Hub {
 pub struct Links {
     /// Asks for passes.
     pub queues: Queues,
+    sites: Store<Guarded<Site>>,
     platforms: Store<Guarded<CloudPlatform>>,
     tenants: Store<Guarded<Tenant>>,
     quotas: Store<Guarded<TenantQuota>>,
@@ -254,10 +257,27 @@ impl Links {
         self.queues.profiles.push("default");
         let _ = self.queues.docking.send(());
         self.every_platform();
+        for site in self.sites.state() {
+            self.queues.sites.push(&name(site.as_ref()));
+        }
         for tenant in self.tenants.state() {
             self.queues.tenants.push(&name(tenant.as_ref()));
         }
-        self.grants_where(|_| true);
+        for quota in self.quotas.state() {
+            let namespace = quota.meta().namespace.clone().unwrap_or_default();
+            self.queues
+                .quotas
+                .push_in(&namespace, &name(quota.as_ref()));
+        }
+    }
+
+    /// A change may free or take room in the budgets above.
+    fn every_budget(&self) {
+        for tenant in self.tenants.state() {
+            if tenant.0.as_ref().is_ok_and(|t| t.spec.budget.is_some()) {
+                self.queues.tenants.push(&name(tenant.as_ref()));
+            }
+        }
     }
 
     fn grants_where(&self, concerned: impl Fn(&TenantQuota) -> bool) {
@@ -322,11 +342,7 @@ fn platform_changed(
             links.grants_promised(&pool.account);
         }
         links.grants_where(|q| q.spec.platform == platform && waits(q));
-        for tenant in links.tenants.state() {
-            if tenant.0.as_ref().is_ok_and(|t| t.spec.budget.is_some()) {
-                links.queues.tenants.push(&name(tenant.as_ref()));
-            }
-        }
+        links.every_budget();
     }
 }
 
@@ -365,11 +381,7 @@ fn tenant_changed(old: Option<&Guarded<Tenant>>, new: &Guarded<Tenant>, links: &
             links.grants_promised(&account);
         }
         links.grants_where(waits);
-        for other in links.tenants.state() {
-            if other.0.as_ref().is_ok_and(|t| t.spec.budget.is_some()) {
-                links.queues.tenants.push(&name(other.as_ref()));
-            }
-        }
+        links.every_budget();
     }
 }
 
@@ -397,11 +409,7 @@ fn quota_changed(old: Option<&Guarded<TenantQuota>>, new: &Guarded<TenantQuota>,
     if let Some(tenant) = crds::keys::tenant_of_namespace(&namespace) {
         links.queues.tenants.push(tenant);
     }
-    for tenant in links.tenants.state() {
-        if tenant.0.as_ref().is_ok_and(|t| t.spec.budget.is_some()) {
-            links.queues.tenants.push(&name(tenant.as_ref()));
-        }
-    }
+    links.every_budget();
 }
 
 type Start = Box<dyn FnOnce(Links) + Send>;
@@ -427,6 +435,7 @@ where
                     object.meta_mut().managed_fields = None;
                 });
             let mut stream = std::pin::pin!(stream);
+            let mut listed = false;
             while let Some(event) = stream.next().await {
                 let event = match event {
                     Ok(event) => event,
@@ -436,16 +445,24 @@ where
                     }
                 };
                 let touched = match &event {
-                    watcher::Event::Apply(o)
-                    | watcher::Event::InitApply(o)
-                    | watcher::Event::Delete(o) => Some(o.clone()),
-                    watcher::Event::Init | watcher::Event::InitDone => None,
+                    // The first list is followed by one pass over everything; of a later one, only what is new is news.
+                    watcher::Event::InitApply(o) if listed => Some(o.clone()),
+                    watcher::Event::Apply(o) | watcher::Event::Delete(o) => Some(o.clone()),
+                    watcher::Event::InitApply(_) | watcher::Event::Init => None,
+                    watcher::Event::InitDone => {
+                        listed = true;
+                        None
+                    }
                 };
                 let old = touched
                     .as_ref()
                     .and_then(|o| before.get(&ObjectRef::from_obj(o)));
+                let version = |object: &K| object.meta().resource_version.clone();
+                let deleted = matches!(event, watcher::Event::Delete(_));
                 writer.apply_watcher_event(&event);
-                if let Some(object) = touched {
+                if let Some(object) = touched
+                    && (deleted || old.as_deref().map(version) != Some(version(&object)))
+                {
                     changed(old.as_deref(), &object, &links);
                 }
             }

@@ -105,13 +105,15 @@ pub(super) fn look(
         }
         for key in wanted.iter().filter(|(c, _)| *c == cluster) {
             let mut ours = |seen: &Seen| {
-                let inherited = seen.origin.0 == tenant
-                    && seen.origin.1.is_some()
-                    && !cx.hub.has_grant(&seen.owner);
-                if inherited && seen.owner != owner {
+                if seen.owner == owner {
+                    return true;
+                }
+                let (of, grant) = &seen.origin;
+                let inherited = of == tenant && grant.is_some() && !cx.hub.has_grant(&seen.owner);
+                if inherited {
                     heir_of.push(seen.owner.clone());
                 }
-                seen.owner == owner || inherited
+                inherited
             };
             let leaf = connection
                 .as_ref()

@@ -35,12 +35,12 @@ impl Figures {
 
 impl Display for Figures {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match (self.0.get(self.0.len() / 2), self.0.first(), self.0.last()) {
-            (Some(median), Some(least), Some(most)) => {
-                write!(f, "{median:.2} ({least:.2} – {most:.2})")
-            }
-            _ => f.write_str("not measured"),
-        }
+        let (Some(least), Some(most)) = (self.0.first(), self.0.last()) else {
+            return f.write_str("not measured");
+        };
+        let middle = self.0.len() / 2;
+        let median = f64::midpoint(self.0[(self.0.len() - 1) / 2], self.0[middle]);
+        write!(f, "{median:.2} ({least:.2} – {most:.2})")
     }
 }
 

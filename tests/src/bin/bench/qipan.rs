@@ -31,33 +31,7 @@ pub(crate) struct Round {
 pub(crate) async fn round(bench: &Bench, round: &str) -> Result<Round> {
     let args = &bench.args;
     let names: Vec<String> = (0..args.tenants).map(|i| format!("{round}-t{i}")).collect();
-    let labelled = format!("bench={round}");
-    let tenants: Api<Tenant> = Api::all(bench.hub.clone());
-    let ready = measure::all(
-        tenants.clone(),
-        &labelled,
-        names.len(),
-        |tenant: &Tenant| {
-            tenant
-                .status
-                .as_ref()
-                .is_some_and(|s| s.conditions.is_true(ConditionType::Ready))
-        },
-    )
-    .await?;
-    let began = Instant::now();
-    stream::iter(&names)
-        .map(async |name| {
-            let mut tenant = tenant(name);
-            tenant["metadata"]["labels"] = json!({ "bench": round });
-            let tenant: Tenant = serde_json::from_value(tenant)?;
-            tenants.create(&PostParams::default(), &tenant).await?;
-            anyhow::Ok(())
-        })
-        .buffer_unordered(args.connections)
-        .try_collect::<Vec<()>>()
-        .await?;
-    ready.done(began).await?;
+    make_tenants(bench, round, &names).await?;
     rest(bench).await?;
 
     let marks = Writes::mark(&bench.world)?;
@@ -67,7 +41,7 @@ pub(crate) async fn round(bench: &Bench, round: &str) -> Result<Round> {
         .collect::<Result<_>>()?;
     let all = measure::all(
         Api::<TenantQuota>::all(bench.hub.clone()),
-        &labelled,
+        &format!("bench={round}"),
         grants.len(),
         |grant: &TenantQuota| {
             let status = grant.status.clone().unwrap_or_default();
@@ -94,6 +68,36 @@ pub(crate) async fn round(bench: &Bench, round: &str) -> Result<Round> {
         objects,
         writes: Writes::since(&bench.world, marks)?,
     })
+}
+
+/// Makes the tenants and waits until each is ready.
+async fn make_tenants(bench: &Bench, round: &str, names: &[String]) -> Result<()> {
+    let tenants: Api<Tenant> = Api::all(bench.hub.clone());
+    let ready = measure::all(
+        tenants.clone(),
+        &format!("bench={round}"),
+        names.len(),
+        |tenant: &Tenant| {
+            tenant
+                .status
+                .as_ref()
+                .is_some_and(|s| s.conditions.is_true(ConditionType::Ready))
+        },
+    )
+    .await?;
+    let began = Instant::now();
+    stream::iter(names)
+        .map(async |name| {
+            let mut tenant = tenant(name);
+            tenant["metadata"]["labels"] = json!({ "bench": round });
+            let tenant: Tenant = serde_json::from_value(tenant)?;
+            tenants.create(&PostParams::default(), &tenant).await?;
+            anyhow::Ok(())
+        })
+        .buffer_unordered(bench.args.connections)
+        .try_collect::<Vec<()>>()
+        .await?;
+    ready.done(began).await.map(drop)
 }
 
 /// Waits until nothing is written for two seconds.
