@@ -3,15 +3,6 @@
 //! The direct write of the same objects by an ordinary identity is the limit that Qipan is measured against: before, and
 //! after, in the same run (A/B/A), so that a machine that is busy is busy for both.
 
-#![expect(
-    clippy::cast_precision_loss,
-    reason = "counts are far below 2^52; they are printed as ratios"
-)]
-#![expect(
-    clippy::too_many_lines,
-    reason = "a measurement reads from top to bottom"
-)]
-
 use std::process::Command;
 use std::time::{Duration, Instant};
 
