@@ -139,23 +139,18 @@ impl Reconciler for Tenants {
             namespace: String::new(),
             name: namespace.clone(),
         };
-        let quotas = good(&cx.hub.quotas).filter_map(|q| q.0.as_ref().ok().cloned());
-        let (grants, claims) = if tenant.spec.budget.is_some() {
-            let all: Vec<_> = quotas.collect();
-            let claims = all.iter().filter_map(|q| claim(cx, own, q)).collect();
-            (
-                all.into_iter()
-                    .filter(|q| q.metadata.namespace.as_deref() == Some(&namespace))
-                    .collect(),
-                claims,
-            )
+        // Copies of its own grants only: a province has thousands, and a unit a handful.
+        let grants = good(&cx.hub.quotas).filter_map(|q| {
+            let mine = |q: &&TenantQuota| q.metadata.namespace.as_deref() == Some(&namespace);
+            q.0.as_ref().ok().filter(mine).cloned()
+        });
+        let grants = grants.collect();
+        let claims = if tenant.spec.budget.is_some() {
+            let all = good(&cx.hub.quotas);
+            all.filter_map(|q| claim(cx, own, q.0.as_ref().ok()?))
+                .collect()
         } else {
-            (
-                quotas
-                    .filter(|q| q.metadata.namespace.as_deref() == Some(&namespace))
-                    .collect(),
-                Vec::new(),
-            )
+            Vec::new()
         };
         World {
             above: above(tenant, |name| by_name(&cx.hub.tenants, name)),
