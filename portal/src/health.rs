@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use crate::i18n::Lang;
 use crate::ledger::{self, Certainty, Ledger};
 
-pub use notices::{Notice, Wording, order};
+pub use notices::{Names, Notice, Wording, order};
 
 /// How something is. Worse comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -276,7 +276,7 @@ mod tests {
         Wording {
             lang,
             now: now(),
-            names: BTreeMap::new(),
+            names: crate::health::Names::default(),
             thresholds: Thresholds::default(),
         }
     }

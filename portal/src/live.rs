@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::access::Visible;
 use crate::error::AppError;
-use crate::health::Wording;
+use crate::health::{Names, Wording};
 use crate::identity::{Session, Signed};
 use crate::page::Page;
 use crate::reader::Reader;
@@ -80,7 +80,10 @@ impl Visit {
         Wording {
             lang: self.reader.lang,
             now: self.now,
-            names: platforms.chain(tenants).collect(),
+            names: Names {
+                platforms: platforms.collect(),
+                tenants: tenants.collect(),
+            },
             thresholds: visible.thresholds,
         }
     }

@@ -175,7 +175,7 @@ fn tiles(lang: Lang, visible: &Visible, now: Timestamp) -> Vec<Tile> {
         share: None,
         href: "/tenants",
     });
-    tiles.push(freshness(lang, visible, now));
+    tiles.extend(freshness(lang, visible, now));
     tiles
 }
 
@@ -210,8 +210,8 @@ fn resource_tile(lang: Lang, sum: &Ledger) -> Tile {
     }
 }
 
-/// The oldest of what is shown, and whose it is.
-fn freshness(lang: Lang, visible: &Visible, now: Timestamp) -> Tile {
+/// The oldest of what is shown, and whose it is; nothing where no cluster is shown.
+fn freshness(lang: Lang, visible: &Visible, now: Timestamp) -> Option<Tile> {
     let lost = visible.platforms.iter().flat_map(|platform| {
         let clusters = platform.status.iter().flat_map(|status| &status.clusters);
         let lost = clusters.filter(|cluster| cluster.state == ClusterState::Unreachable);
@@ -233,18 +233,19 @@ fn freshness(lang: Lang, visible: &Visible, now: Timestamp) -> Tile {
                 lang.say("tile.freshness.lost", &[("name", name)]),
             )
         }
+        None if connected == 0 => return None,
         None => (
             lang.t("tile.freshness.live").to_owned(),
             lang.count("tile.freshness.note", connected),
         ),
     };
-    Tile {
+    Some(Tile {
         word: lang.t("tile.freshness").to_owned(),
         value,
         note,
         share: None,
         href: "/platforms",
-    }
+    })
 }
 
 /// What needs attention among what a person may see.
@@ -268,7 +269,7 @@ pub fn notices(wording: &Wording, visible: &Visible) -> Vec<Notice> {
     for quota in &visible.quotas {
         let namespace = quota.namespace().unwrap_or_default();
         let tenant = crds::keys::tenant_of_namespace(&namespace).unwrap_or(&namespace);
-        let name = wording.names.get(tenant).map_or(tenant, String::as_str);
+        let name = wording.names.tenant(tenant);
         let subject = wording.lang.say(
             "grant.subject",
             &[("tenant", name), ("grant", &quota.name_any())],

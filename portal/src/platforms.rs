@@ -115,7 +115,7 @@ pub(crate) async fn draw(visit: &Visit, name: &str) -> Result<impl live::Live + 
         p: page.under(&way, shown),
         standing,
         frozen: platform.spec.expansion == crds::cloud_platform::Expansion::Frozen,
-        way_out: wording.names.get(&way_out).cloned().unwrap_or(way_out),
+        way_out: wording.names.platform(&way_out).to_owned(),
         facts: facts(lang, &visible, platform),
         pools: pools(lang, &visible, platform, visit),
         docking: lang.count("docking.some", passed),

@@ -31,6 +31,29 @@ pub struct Notice {
     order: i64,
 }
 
+/// What people call platforms and tenants; the two may share an identifier.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Platforms by identifier.
+    pub platforms: BTreeMap<String, String>,
+    /// Tenants by identifier.
+    pub tenants: BTreeMap<String, String>,
+}
+
+impl Names {
+    /// A platform's name; its identifier where the reader may not know it.
+    #[must_use]
+    pub fn platform<'a>(&'a self, id: &'a str) -> &'a str {
+        self.platforms.get(id).map_or(id, String::as_str)
+    }
+
+    /// A tenant's name; its identifier where the reader may not know it.
+    #[must_use]
+    pub fn tenant<'a>(&'a self, id: &'a str) -> &'a str {
+        self.tenants.get(id).map_or(id, String::as_str)
+    }
+}
+
 /// Words notices: the language, the moment, and the names that people know things by.
 #[derive(Clone, Debug)]
 pub struct Wording {
@@ -38,8 +61,8 @@ pub struct Wording {
     pub lang: Lang,
     /// The moment of the page.
     pub now: Timestamp,
-    /// Names of platforms and tenants by identifier.
-    pub names: BTreeMap<String, String>,
+    /// What people call things.
+    pub names: Names,
     /// From which figures on things need attention.
     pub thresholds: Thresholds,
 }
@@ -106,11 +129,11 @@ impl Wording {
         if let Ok(time) = value.parse::<Timestamp>() {
             return ages::in_a_sentence(time);
         }
-        self.names
-            .get(value)
-            .filter(|_| ["platform", "tenant", "parent", "wayOut"].contains(&key))
-            .cloned()
-            .unwrap_or_else(|| value.to_owned())
+        match key {
+            "platform" | "wayOut" => self.names.platform(value).to_owned(),
+            "tenant" | "parent" => self.names.tenant(value).to_owned(),
+            _ => value.to_owned(),
+        }
     }
 
     /// What needs attention about one object, worst first, each reason once.

@@ -64,7 +64,7 @@ fn wording(lang: Lang) -> Wording {
     Wording {
         lang,
         now: now(),
-        names: std::collections::BTreeMap::new(),
+        names: crate::health::Names::default(),
         thresholds: crds::governance_profile::Thresholds::default(),
     }
 }
