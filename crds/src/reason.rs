@@ -135,14 +135,10 @@ reasons! {
     NoEvidence,
     /// Some docking checks are not passed.
     ChecksOpen,
-    /// The pool names a cluster that the platform does not have.
-    UnknownCluster,
     /// More is granted than the pool has.
     PoolOvercommitted,
     /// The platform still has grants.
     PlatformInUse,
-    /// The site named does not exist.
-    UnknownSite,
 }
 
 type Catalogue = BTreeMap<String, String>;

@@ -39,8 +39,6 @@ pub struct World {
     pub members: BTreeMap<String, MemberView>,
     /// The grants on the platform, by pool.
     pub grants: BTreeMap<String, Vec<Grant>>,
-    /// Names of the Sites that exist.
-    pub sites: Vec<String>,
 }
 
 /// A grant as its platform sees it.
@@ -78,9 +76,6 @@ impl Reconciler for CloudPlatforms {
             today,
             members: cx.members.of_platform(name),
             grants: grants(cx, platform, name, today),
-            sites: good(&cx.hub.sites)
-                .filter_map(|s| s.0.as_ref().ok()?.metadata.name.clone())
-                .collect(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crds::cloud_platform::{ClusterSpec, ClusterState, ClusterStatus};
 use crds::governance_profile::{GovernanceProfileSpec, Isolation};
 use crds::words::{Day, Zone};
-use crds::{CloudPlatform, Reason, Verdict, keys};
+use crds::{CloudPlatform, Reason, Verdict};
 
 use super::World;
 use crate::member::{Desired, MemberKey, MemberView, Source};
@@ -186,6 +186,3 @@ fn of(cluster: &ClusterSpec, view: &MemberView, before: ClusterStatus) -> Cluste
         credential_until: view.credential_until,
     }
 }
-
-/// The name of the Secrets' namespace, for messages and roles.
-pub const SECRETS: &str = keys::SYSTEM_NAMESPACE;

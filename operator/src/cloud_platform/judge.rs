@@ -179,7 +179,7 @@ pub(super) fn conditions(
         docked(status),
         current(platform, world, status),
     );
-    let ready = ready(platform, status, &reachable, now);
+    let ready = ready(platform, status, &reachable);
     for (type_, verdict) in [
         (ConditionType::Reachable, reachable),
         (ConditionType::Docked, docked),
@@ -290,7 +290,6 @@ fn current(platform: &CloudPlatform, world: &World, status: &CloudPlatformStatus
         let until = jiff::tz::Offset::constant(8)
             .to_datetime(c.credential_until?)
             .date();
-        // Credentials that are renewed by a robot every few days are always "soon": what counts is the last tenth of an hour.
         let left = i64::from(today.until(until).map_or(0, |span| span.get_days()));
         (until <= today.saturating_add(days.days())).then_some((c, until, left))
     });
@@ -314,12 +313,7 @@ fn current(platform: &CloudPlatform, world: &World, status: &CloudPlatformStatus
 
 /// Ready says that Qipan has done its part for this platform: it answers, it is who it should be, its policies hold, and its
 /// pools are not overdrawn. A declared platform is registered, which is all that Qipan can do for it.
-fn ready(
-    platform: &CloudPlatform,
-    status: &CloudPlatformStatus,
-    reachable: &Verdict,
-    _: Timestamp,
-) -> Verdict {
+fn ready(platform: &CloudPlatform, status: &CloudPlatformStatus, reachable: &Verdict) -> Verdict {
     if platform.metadata.deletion_timestamp.is_some() && status.grants > 0 {
         return Verdict::no(Reason::PlatformInUse).with("grants", status.grants);
     }

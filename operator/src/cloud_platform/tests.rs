@@ -42,7 +42,6 @@ fn world() -> World {
         today: Day("2026-11-22".parse().unwrap()),
         members: [("zj-1".to_owned(), view)].into(),
         grants: BTreeMap::new(),
-        sites: Vec::new(),
     }
 }
 

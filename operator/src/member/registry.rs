@@ -16,7 +16,7 @@ use super::probe::{self, Facts};
 use super::{Connection, Credential};
 use crate::runtime::hub::Queues;
 use crate::runtime::metrics::{MEMBER_CONTACT, MEMBER_UP};
-use crate::runtime::{ChildKind, Context, Error, Target};
+use crate::runtime::{ChildKind, Error, Target};
 
 /// What the operator keeps on the hub: the tenants' namespaces and who may enter them.
 const HUB_KINDS: [ChildKind; 2] = [ChildKind::Namespace, ChildKind::RoleBinding];
@@ -149,7 +149,7 @@ impl Members {
     ///
     /// # Errors
     /// [`Error::NotConnected`] while the member does not answer as itself.
-    pub fn connection(&self, target: &Target, _cx: &Context) -> Result<Arc<Connection>, Error> {
+    pub fn connection(&self, target: &Target) -> Result<Arc<Connection>, Error> {
         self.get(target).ok_or_else(|| Error::NotConnected {
             cluster: target.to_string(),
         })

@@ -122,7 +122,7 @@ pub async fn apply<K: Managed>(
         written.children += children::write_children(cx, &owner, &plan.heir_of, children).await?;
     }
     for (target, namespace, uid) in &plan.remove {
-        let connection = cx.members.connection(target, cx)?;
+        let connection = cx.members.connection(target)?;
         children::remove_namespace(&connection, namespace, uid).await?;
         written.children += 1;
     }

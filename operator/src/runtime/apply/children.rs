@@ -32,7 +32,7 @@ pub(super) async fn write_children(
     targets.dedup();
     let mut count = 0;
     for target in targets {
-        let connection = cx.members.connection(target, cx)?;
+        let connection = cx.members.connection(target)?;
         let here = || {
             children
                 .iter()
