@@ -389,6 +389,29 @@ impl ResourceList {
     pub fn only<'a>(&self, names: impl Iterator<Item = &'a str>) -> Self {
         Self(names.map(|k| (k.to_owned(), self.of(k))).collect())
     }
+
+    /// This list in the names of another, zero where it does not state one.
+    #[must_use]
+    pub fn in_names_of(&self, other: &Self) -> Self {
+        self.only(other.0.keys().map(String::as_str))
+    }
+
+    /// This list in the names of `whole`, or the `stored` one while nothing has moved by a percent of the whole, or to or
+    /// from zero: a smaller change is not worth a write.
+    #[must_use]
+    pub fn steady(&self, stored: Option<&Self>, whole: &Self) -> Self {
+        let now = self.in_names_of(whole);
+        let near = |stored: &&Self| {
+            stored.0.len() == now.0.len()
+                && now.iter().all(|(name, now)| {
+                    let before = stored.of(name);
+                    let step = now.max(before).minus(now.min(before));
+                    step.percent_of(whole.of(name)).unwrap_or(100) < 1
+                        && (now == Quantity::ZERO) == (before == Quantity::ZERO)
+                })
+        };
+        stored.filter(near).cloned().unwrap_or(now)
+    }
 }
 
 impl<'a> std::iter::Sum<&'a ResourceList> for ResourceList {
@@ -486,6 +509,16 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_change_below_a_percent_is_not_worth_a_write_but_one_from_zero_is() {
+        let cpu = |units| ResourceList::from([("requests.cpu", Quantity::units(units))]);
+        let whole = cpu(1000);
+        assert_eq!(cpu(109).steady(Some(&cpu(100)), &whole), cpu(100));
+        assert_eq!(cpu(110).steady(Some(&cpu(100)), &whole), cpu(110));
+        assert_eq!(cpu(1).steady(Some(&cpu(0)), &whole), cpu(1));
+        assert_eq!(cpu(1).steady(None, &whole), cpu(1));
     }
 
     #[test]

@@ -242,7 +242,7 @@ fn claim(cx: &Context, unit: &str, quota: &TenantQuota) -> Option<Claim> {
     let by_those_above = budgeted
         .into_iter()
         .all(|t| account(t).reservation(&uid, generation).is_some());
-    let only = |list: &ResourceList| list.only(names.0.keys().map(String::as_str));
+    let only = |list: &ResourceList| list.in_names_of(&names);
     let admitted = quota
         .status
         .as_ref()

@@ -262,10 +262,9 @@ async fn a_grant_lowered_below_use_is_over_grant_and_evicts_nothing() {
             .message
             .contains("chaoe-x")
     );
-    assert_eq!(
-        over.admitted.of("requests.cpu").to_string(),
-        "6".to_owned()
-            .max(over.admitted.of("requests.cpu").to_string())
+    assert!(
+        over.admitted.of("requests.cpu") >= crds::Quantity::units(6),
+        "what is in use stays charged"
     );
     assert_eq!(pods(&member, "chaoe-x").await.unwrap(), ["busy"]);
     Api::<Pod>::namespaced(member, "chaoe-x")

@@ -110,13 +110,7 @@ fn used(
     total: &ResourceList,
     stored: Option<&ResourceList>,
 ) -> Option<ResourceList> {
-    let mut sum = ResourceList(
-        total
-            .0
-            .keys()
-            .map(|name| (name.clone(), Quantity::ZERO))
-            .collect(),
-    );
+    let mut sum = ResourceList::default();
     for grant in grants {
         match &grant.used {
             Some(used) => sum = sum.plus(used),
@@ -124,15 +118,5 @@ fn used(
             None => return None,
         }
     }
-    let sum = sum.only(total.0.keys().map(String::as_str));
-    let near = |stored: &&ResourceList| {
-        stored.0.len() == sum.0.len()
-            && sum.iter().all(|(name, now)| {
-                let before = stored.of(name);
-                let step = now.max(before).minus(now.min(before));
-                step.percent_of(total.of(name)).unwrap_or(100) < 1
-                    && (now == Quantity::ZERO) == (before == Quantity::ZERO)
-            })
-    };
-    Some(stored.filter(near).cloned().unwrap_or(sum))
+    Some(sum.steady(stored, total))
 }

@@ -195,12 +195,7 @@ fn in_force(status: &TenantQuotaStatus) -> LeafSeen {
         epoch: entry.epoch,
         hard: entry.target.clone(),
         in_force: Some(entry.target.clone()),
-        used: Some(
-            entry
-                .target
-                .only(entry.target.0.keys().map(String::as_str))
-                .above(&entry.target),
-        ),
+        used: Some(entry.target.above(&entry.target)),
         shown_since: Some(at(101)),
     };
     LeafSeen::Present {

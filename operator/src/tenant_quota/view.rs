@@ -178,17 +178,7 @@ pub(super) fn used(
             _ => return None,
         }
     }
-    let sum = sum.only(admitted.0.keys().map(String::as_str));
-    let near = |stored: &ResourceList| {
-        stored.0.len() == sum.0.len()
-            && sum.iter().all(|(name, now)| {
-                let (before, whole) = (stored.of(name), admitted.of(name));
-                let step = now.max(before).minus(now.min(before));
-                step.percent_of(whole).unwrap_or(100) < 1
-                    && (now == Quantity::ZERO) == (before == Quantity::ZERO)
-            })
-    };
-    Some(stored.filter(|stored| near(stored)).cloned().unwrap_or(sum))
+    Some(sum.steady(stored, admitted))
 }
 
 /// The verdicts on `InForce`, `Reachable`, `OverGrant` and, of all of it, `Ready`.
