@@ -9,6 +9,7 @@ mod clients;
 mod eventually;
 mod http;
 mod install;
+mod leaf;
 mod programs;
 mod testbed;
 pub mod tools;
@@ -23,5 +24,6 @@ pub use install::{
     NAMESPACE, hub_kubeconfig, install_hub, install_member, member_kubeconfig,
     register_member_secret,
 };
+pub use leaf::Leaf;
 pub use programs::{Operator, Options, Portal, Program, free_port};
 pub use testbed::{HUB, Oidc, Spec, Testbed};

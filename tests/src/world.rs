@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::{
-    FIELD_MANAGER, HUB, NAMESPACE, Operator, Options, Spec, Testbed, apply_yaml, eventually,
+    FIELD_MANAGER, HUB, Leaf, NAMESPACE, Operator, Options, Spec, Testbed, apply_yaml, eventually,
     install_hub, install_member, register_member_secret,
 };
 
@@ -59,28 +59,78 @@ impl World {
         self.testbed.client(MEMBER).await
     }
 
+    /// A namespace of the member.
+    pub async fn leaf(&self, namespace: &str) -> Result<Leaf> {
+        Ok(Leaf::of(&self.member().await?, namespace))
+    }
+
+    /// Applies an object to the hub.
+    pub async fn put(&self, object: &Value) -> Result<()> {
+        apply_yaml(&self.hub().await?, &object.to_string(), NAMESPACE)
+            .await
+            .map(drop)
+    }
+
     /// Makes a tenant and waits until it is ready.
     pub async fn tenant(&self, name: &str) -> Result<()> {
-        let hub = self.hub().await?;
-        apply_yaml(&hub, &tenant(name).to_string(), NAMESPACE).await?;
-        let api: Api<Tenant> = Api::all(hub);
-        eventually(&format!("tenant {name} is ready"), SOON, async || {
+        self.put(&tenant(name)).await?;
+        self.tenant_says(name, "Ready").await.map(drop)
+    }
+
+    /// Waits until a tenant gives this reason; gives the sentence.
+    pub async fn tenant_says(&self, name: &str, reason: &str) -> Result<String> {
+        let api: Api<Tenant> = Api::all(self.hub().await?);
+        eventually(&format!("{name} says {reason}"), SOON, async || {
             let status = api.get(name).await?.status.unwrap_or_default();
+            let ready = status
+                .conditions
+                .get(ConditionType::Ready)
+                .context("not judged yet")?;
             ensure!(
-                status.conditions.is_true(ConditionType::Ready),
-                "{:?}",
-                status.conditions
+                ready.reason == reason,
+                "it says {}: {}",
+                ready.reason,
+                ready.message
             );
-            Ok(())
+            Ok(ready.message.clone())
         })
         .await
     }
 
     /// Applies a grant.
     pub async fn grant(&self, grant: &Value) -> Result<()> {
-        apply_yaml(&self.hub().await?, &grant.to_string(), NAMESPACE)
-            .await
-            .map(drop)
+        self.put(grant).await
+    }
+
+    /// A grant as it is now.
+    pub async fn grant_of(&self, tenant: &str, name: &str) -> Result<TenantQuota> {
+        let api: Api<TenantQuota> = Api::namespaced(self.hub().await?, &format!("qp-{tenant}"));
+        Ok(api.get(name).await?)
+    }
+
+    /// Waits until a grant is refused for this reason; gives the sentence.
+    pub async fn refused(&self, namespace: &str, name: &str, reason: &str) -> Result<String> {
+        let grant = self
+            .says(namespace, name, ConditionType::Ready, "False", reason)
+            .await?;
+        let status = grant.status.unwrap_or_default();
+        let ready = status.conditions.get(ConditionType::Ready);
+        Ok(ready.map(|c| c.message.clone()).unwrap_or_default())
+    }
+
+    /// Waits until a deleted grant is gone.
+    pub async fn gone(&self, namespace: &str, name: &str) -> Result<()> {
+        let api: Api<TenantQuota> = Api::namespaced(self.hub().await?, namespace);
+        eventually(&format!("{namespace}/{name} is gone"), SOON, async || {
+            let there = api.get_opt(name).await?;
+            ensure!(
+                there.is_none(),
+                "{:?}",
+                there.and_then(|q| q.status).map(|s| s.conditions)
+            );
+            Ok(())
+        })
+        .await
     }
 
     /// Waits until a grant says something about itself.
@@ -250,15 +300,4 @@ pub fn pod(name: &str, cpu: &str) -> k8s_openapi::api::core::v1::Pod {
         },
     });
     serde_json::from_value(pod).unwrap_or_default()
-}
-
-/// The names of pods in a namespace.
-pub async fn pods(client: &Client, namespace: &str) -> Result<Vec<String>> {
-    let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(client.clone(), namespace);
-    Ok(api
-        .list(&kube::api::ListParams::default())
-        .await?
-        .iter()
-        .map(kube::ResourceExt::name_any)
-        .collect())
 }
