@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::account::Account;
-use crate::condition::Conditions;
 use crate::quantity::{Ratio, ResourceList};
 use crate::words::{Attestation, Day, DisplayName, Zone};
+
+mod status;
+
+pub use status::{
+    CheckState, CheckStatus, CloudPlatformStatus, ClusterState, ClusterStatus, Enforcement,
+    Evidence, NodeCapacity, PlatformMode, PoolStatus,
+};
 
 /// One of the 1, the N or the M.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,7 +53,7 @@ pub struct CloudPlatformSpec {
     pub tier: Tier,
     /// How it came to be: `SelfBuilt`, `ProvincialNode` (a node of the provincial platform) or Legacy (an older cloud).
     pub provision: Provision,
-    /// The platform that this one docks to.
+    /// The `CloudPlatform` that this one docks to: a node names the provincial platform. Shown; it moves no resources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub docks_to: Option<String>,
@@ -57,27 +61,31 @@ pub struct CloudPlatformSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9]{6}$"))]
     pub division: Option<String>,
-    /// The authority that owns the platform (主管部门): it decides.
+    /// The authority that owns the platform (主管部门), in words: it decides. Rights come from RBAC, not from this name.
     #[schemars(length(min = 1, max = 128))]
     pub owner: String,
-    /// The operations provider (运营方): it executes and never decides.
+    /// The operations provider (运营方): it executes and never decides. Running a platform gives no right to grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations_provider: Option<OperationsProvider>,
-    /// Security status of the platform itself.
+    /// Security status of the platform itself. What is absent is shown as not recorded, never as passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compliance: Option<Compliance>,
-    /// Open takes grants. Frozen (原则上不再扩容) takes no increase without an approved exception.
+    /// Open (the default) takes grants. Frozen (原则上不再扩容) refuses every increase whose grant names no
+    /// `spec.frozenException`; what is granted stays in force.
     #[serde(default)]
     pub expansion: Expansion,
-    /// Where growth is sent instead while this platform is frozen; the provincial platform where it is absent.
+    /// The `CloudPlatform` that refusals name as the way out while this one is frozen; the provincial platform where it is
+    /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub growth_goes_to: Option<String>,
-    /// The Kubernetes clusters of the platform, each in one zone. None: the platform is declared, its capacity attested.
+    /// The Kubernetes clusters of the platform, each in one zone. None, or none with a connection: the platform is only
+    /// declared, its capacity is its owner's word, and no grant on it comes into force.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub clusters: Vec<ClusterSpec>,
-    /// What the platform offers, by zone and architecture.
+    /// What the platform offers, by zone and architecture. A grant names one pool; the sum of grants on a pool never
+    /// exceeds its capacity times its oversubscription.
     #[serde(default)]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub pools: Vec<PoolSpec>,
@@ -85,11 +93,13 @@ pub struct CloudPlatformSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub centers: Vec<Center>,
-    /// The owner's word, with its end, for docking checks that Qipan cannot observe.
+    /// The owner's word, with its end, for docking checks that Qipan cannot observe. Where it can, the observation counts.
+    /// After `until` the check is unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 7), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["check"]))]
     pub attestations: Vec<CheckAttestation>,
-    /// The recorded approval, with its end, by which a hub in the Management zone docks clusters of other zones.
+    /// The recorded approval, with its end, by which a hub in the Management zone docks clusters of other zones. Without it,
+    /// or after its end, such clusters are refused: what is in force there stays, nothing changes any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cross_zone_approval: Option<Approval>,
 }
@@ -196,13 +206,13 @@ pub struct ClusterSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// The one zone that the cluster is in.
+    /// The one zone that the cluster is in. Its pools are in the same one.
     pub zone: Zone,
     /// The Site that it stands in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub site: Option<String>,
-    /// How the hub reaches it. Absent: not connected, the cluster is declared.
+    /// How the hub reaches it. Absent: not connected, the cluster is only declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
     /// What the cluster's API server puts before user names of the hub's identity provider, for example `oidc:`.
@@ -238,22 +248,24 @@ pub struct PoolSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// The zone.
+    /// The zone, which is that of the pool's cluster.
     pub zone: Zone,
     /// CPU architecture (amd64, arm64, loongarch64 …) of the pool's machines.
     #[schemars(length(min = 1, max = 32))]
     pub architecture: String,
-    /// The cluster that the pool is in. Absent: declared only.
+    /// The cluster of spec.clusters that the pool is in. Absent: declared only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub cluster: Option<String>,
-    /// What there is, by resource, before oversubscription.
+    /// What there is, by resource, before oversubscription: cpu in cores (`3372`, `500m`), memory and storage in bytes with
+    /// a suffix (`16079G` is decimal, `16Ti` binary), pods as a number. A resource that is not named here cannot be granted.
     pub capacity: ResourceList,
-    /// Factor per resource by which more may be granted than there is; 1 where absent.
+    /// Factor per resource by which more may be granted than there is, from 0.001 to 100: `cpu: "1.5"`
+    /// lets 40 cores be granted as 60. 1 where absent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub oversubscription: BTreeMap<String, Ratio>,
-    /// Who says so, and until when. A pool in a connected cluster is checked against its Nodes as well.
+    /// Who says what the capacity is, and until when. A pool in a connected cluster is shown beside what its Nodes hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attestation: Option<Attestation>,
     /// What a declared platform says of its own use, by attestation; shown, never enforced.
@@ -338,191 +350,4 @@ pub struct CheckAttestation {
     /// Who, when, until when, on what basis.
     #[serde(flatten)]
     pub attestation: Attestation,
-}
-
-/// What the operator says of a platform.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CloudPlatformStatus {
-    /// The generation of the spec that was judged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Live: connected clusters are behind it. Declared: nothing but its owner's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<PlatformMode>,
-    /// Clusters that answer, of those connected: "2/2".
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connected: Option<String>,
-    /// Docking checks passed, of seven: "4/7".
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checks_passed: Option<String>,
-    /// Each cluster as it was last seen.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub clusters: Vec<ClusterStatus>,
-    /// The seven docking checks, each with its evidence.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<CheckStatus>,
-    /// Each pool's ledger.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pools: Vec<PoolStatus>,
-    /// Number of grants on the platform.
-    #[serde(default)]
-    pub grants: i64,
-    /// Ready, Reachable, Docked, Current.
-    #[serde(default)]
-    pub conditions: Conditions,
-}
-
-/// Whether a platform is connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum PlatformMode {
-    /// At least one cluster has a connection.
-    Live,
-    /// None has.
-    Declared,
-}
-
-/// Whether a cluster answers as itself.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-pub enum ClusterState {
-    /// Not looked at yet.
-    #[default]
-    Unknown,
-    /// It answers and is the cluster known under this name.
-    Connected,
-    /// It does not answer: everything about it is unknown.
-    Unreachable,
-    /// It answers, but may not be used; the reason says why.
-    Refused,
-    /// No connection is configured.
-    Declared,
-}
-
-/// One cluster as it was last seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ClusterStatus {
-    /// Its name in the platform.
-    pub name: String,
-    /// Whether it answers as itself.
-    pub state: ClusterState,
-    /// Why, in one word.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-    /// Why, in a sentence.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub message: String,
-    /// The figures of the message by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub params: BTreeMap<String, String>,
-    /// Since when it is in this state.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
-    /// The last time it answered before it was lost, or the first time since it returned. While `state` is Connected it
-    /// answers within seconds; this field is not refreshed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_contact: Option<Timestamp>,
-    /// Kubernetes version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// UID of its kube-system namespace, by which it is known again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uid: Option<String>,
-    /// What its Nodes can hold (allocatable), by architecture.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub capacity: BTreeMap<String, NodeCapacity>,
-    /// Whether Qipan's policies are in force there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub enforcement: Option<Enforcement>,
-    /// Policies or bindings that are missing or changed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub missing_policies: Vec<String>,
-    /// When the credential ends, where that can be read from it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credential_until: Option<Timestamp>,
-}
-
-/// What the Nodes of one architecture can hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct NodeCapacity {
-    /// Number of Nodes that are Ready and schedulable.
-    pub nodes: i64,
-    /// The sum of their allocatable resources.
-    pub allocatable: ResourceList,
-}
-
-/// Whether Qipan's policies are in force in a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Enforcement {
-    /// All of them.
-    Full,
-    /// The server is older than 1.30.
-    Partial,
-    /// Some are missing.
-    Missing,
-    /// It could not be read.
-    Unknown,
-}
-
-/// A docking check with its evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CheckStatus {
-    /// The check.
-    pub check: Check,
-    /// Passed, Failed or Unknown.
-    pub state: CheckState,
-    /// What the state rests on.
-    pub evidence: Evidence,
-    /// The evidence in a sentence.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub detail: String,
-    /// Since when the state is as it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
-    /// The last day of an attestation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Day>,
-}
-
-/// State of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum CheckState {
-    /// There is evidence that it is so.
-    Passed,
-    /// There is evidence that it is not so.
-    Failed,
-    /// There is no evidence.
-    Unknown,
-}
-
-/// What a check's state rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Evidence {
-    /// Qipan saw it.
-    Observation,
-    /// The owner says so.
-    Attestation,
-    /// Nothing.
-    None,
-}
-
-/// A pool's ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PoolStatus {
-    /// Its name.
-    pub name: String,
-    /// Its zone.
-    pub zone: Zone,
-    /// What it has, has given, has promised and holds.
-    #[serde(flatten)]
-    pub account: Account,
-    /// What is neither granted, promised nor held.
-    #[serde(default)]
-    pub free: ResourceList,
-    /// What is charged in the namespaces of its grants. Absent while it is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub used: Option<ResourceList>,
 }

@@ -33,12 +33,13 @@ pub struct GovernanceProfileSpec {
     /// Title of the portal; 政务云网统一管理平台 where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portal_title: Option<DisplayName>,
-    /// Whether zones are physically or logically isolated. Where physically, a hub docks only clusters of its own zone.
+    /// Whether zones are physically (the default) or logically isolated. Where physically, a hub docks only clusters of its
+    /// own zone; others are refused with `ZoneForbidden`.
     #[serde(default)]
     pub isolation: Isolation,
     /// The zone that this hub is in. A hub in `Management` may dock other zones with an approval recorded on the platform.
     pub hub_zone: Zone,
-    /// Percentages and ages from which on things are shown as needing attention.
+    /// Percentages and ages from which on things are shown as needing attention. They refuse nothing.
     #[serde(default)]
     pub thresholds: Thresholds,
     /// Times of the quota ledger.

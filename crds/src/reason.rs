@@ -133,6 +133,26 @@ reasons! {
     AttestationExpired,
     /// No evidence either way.
     NoEvidence,
+    /// The Nodes of every cluster were read.
+    NodesRead,
+    /// There is no cluster whose Nodes can be read.
+    NodesUnread,
+    /// A quota that Qipan wrote was seen in force.
+    QuotaSeen,
+    /// No quota that Qipan wrote was seen in force.
+    QuotaUnseen,
+    /// Every policy was found in every cluster, as it should be.
+    PoliciesVerified,
+    /// The policies could not be read.
+    PoliciesUnread,
+    /// Every cluster serves metrics.
+    MetricsAnswer,
+    /// Some cluster serves no metrics.
+    MetricsSilent,
+    /// Qipan has no way to see it.
+    Unobserved,
+    /// The owner says so, and the word has not ended.
+    Attested,
     /// Some docking checks are not passed.
     ChecksOpen,
     /// More is granted than the pool has.

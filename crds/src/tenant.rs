@@ -37,9 +37,10 @@ use crate::words::{DeletionPolicy, DisplayName, Subject, Zone};
 pub struct TenantSpec {
     /// Name as people write it.
     pub display_name: DisplayName,
-    /// Administrative level of the unit. A unit is at its parent's level or below.
+    /// Administrative level of the unit: Province, City, County or Town. A unit is at its parent's level or below.
     pub level: Level,
-    /// The unit above, by its Tenant name; absent at the root.
+    /// The unit above, by its Tenant name; absent at the root. Owners of the units above may read this unit's grants, and
+    /// their budgets are charged for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
     pub parent: Option<String>,
@@ -67,7 +68,8 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4))]
     pub mlps_ceiling: Option<u8>,
-    /// What the unit and all units below it may be granted in sum, over all platforms. Absent names are not budgeted.
+    /// What the unit and all units below it may be granted in sum, over all platforms, in the names and units of
+    /// `tenantquota.spec.hard`. A grant above it is refused. Absent names are not budgeted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<ResourceList>,
     /// What becomes of the namespace `qp-<name>` on the hub when the Tenant is deleted. Default Retain.

@@ -335,7 +335,9 @@ mod tests {
             check: Check::Backup,
             state: CheckState::Passed,
             evidence: Evidence::Attestation,
-            detail: String::new(),
+            reason: String::new(),
+            message: String::new(),
+            params: std::collections::BTreeMap::new(),
             since: None,
             until: Some(crds::words::Day(day.parse().unwrap())),
         };

@@ -377,7 +377,7 @@ async fn a_policy_that_is_gone_from_a_member_is_named_until_it_is_back() {
         let status = platforms.get(PLATFORM).await?.status.unwrap_or_default();
         let checks = serde_json::to_string(&status.checks)?;
         ensure!(
-            checks.contains("missing: ") && checks.contains(victim.as_str()),
+            checks.contains("PoliciesMissing") && checks.contains(victim.as_str()),
             "{checks}"
         );
         Ok(())

@@ -10,16 +10,18 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::World;
 
-/// What each check, in the order of [`Check::ALL`], waits for while nothing says so.
-const AWAITS: [&str; 7] = [
-    "no connected cluster whose Nodes can be read; or attest it in spec.attestations",
-    "no quota of a grant was seen in force yet; or attest it in spec.attestations",
-    "the admission policies could not be read; or attest it in spec.attestations",
-    "metrics.k8s.io does not answer in every cluster; or attest it in spec.attestations",
-    "nothing observes backups yet: attest it in spec.attestations",
-    "nothing observes duty yet: attest it in spec.attestations",
-    "nothing observes sign-in yet: attest it in spec.attestations",
-];
+/// What a check waits for while nothing says so.
+fn awaited(check: Check) -> Verdict {
+    match check {
+        Check::Inventory => Verdict::unknown(Reason::NodesUnread),
+        Check::Allocation => Verdict::unknown(Reason::QuotaUnseen),
+        Check::Deployment => Verdict::unknown(Reason::PoliciesUnread),
+        Check::Monitoring => Verdict::unknown(Reason::MetricsSilent),
+        Check::Backup | Check::Operations | Check::Authentication => {
+            Verdict::unknown(Reason::Unobserved).with("check", check.as_str())
+        }
+    }
+}
 
 /// Judges the seven checks: an observation first, else the owner's word while it lasts, else unknown.
 pub(super) fn checks(
@@ -31,15 +33,9 @@ pub(super) fn checks(
     let before = std::mem::take(&mut status.checks);
     for check in Check::ALL {
         let mut next = observed(check, world, status)
+            .map(|verdict| said(check, &verdict, Evidence::Observation))
             .or_else(|| attested(check, platform, world))
-            .unwrap_or_else(|| {
-                said(
-                    check,
-                    CheckState::Unknown,
-                    Evidence::None,
-                    AWAITS[check as usize].to_owned(),
-                )
-            });
+            .unwrap_or_else(|| said(check, &awaited(check), Evidence::None));
         let old = before.iter().find(|c| c.check == check);
         let since = old
             .filter(|c| c.state == next.state && c.evidence == next.evidence)
@@ -55,54 +51,49 @@ pub(super) fn checks(
     status.checks_passed = Some(format!("{passed}/7"));
 }
 
-fn said(check: Check, state: CheckState, evidence: Evidence, detail: String) -> CheckStatus {
+fn said(check: Check, verdict: &Verdict, evidence: Evidence) -> CheckStatus {
     CheckStatus {
         check,
-        state,
+        state: match verdict.status {
+            ConditionStatus::True => CheckState::Passed,
+            ConditionStatus::False => CheckState::Failed,
+            ConditionStatus::Unknown => CheckState::Unknown,
+        },
         evidence,
-        detail,
+        reason: verdict.reason.to_string(),
+        message: verdict.message(),
+        params: verdict.params.clone(),
         since: None,
         until: None,
     }
 }
 
 /// What Qipan itself has seen; only while every connected cluster answers, since an old sight is no evidence.
-fn observed(check: Check, world: &World, status: &CloudPlatformStatus) -> Option<CheckStatus> {
+fn observed(check: Check, world: &World, status: &CloudPlatformStatus) -> Option<Verdict> {
     let live = |c: &&ClusterStatus| c.state != ClusterState::Declared;
     let clusters: Vec<&ClusterStatus> = status.clusters.iter().filter(live).collect();
     if clusters.is_empty() || clusters.iter().any(|c| c.state != ClusterState::Connected) {
         return None;
     }
-    let (state, detail) = match check {
-        Check::Inventory if clusters.iter().all(|c| !c.capacity.is_empty()) => {
-            let nodes: i64 = clusters
-                .iter()
-                .flat_map(|c| c.capacity.values())
-                .map(|c| c.nodes)
-                .sum();
-            (CheckState::Passed, format!("{nodes} nodes read"))
+    let seen = |reason| Verdict::yes(reason).with("clusters", clusters.len());
+    match check {
+        Check::Inventory => {
+            let nodes = clusters.iter().flat_map(|c| c.capacity.values());
+            let nodes: i64 = nodes.map(|c| c.nodes).sum();
+            let all = clusters.iter().all(|c| !c.capacity.is_empty());
+            all.then(|| seen(Reason::NodesRead).with("nodes", nodes))
         }
-        Check::Allocation if proven(world) => (
-            CheckState::Passed,
-            "quotas written and seen in force".to_owned(),
-        ),
-        Check::Deployment => enforcement(&clusters)?,
-        Check::Monitoring
-            if world
+        Check::Allocation => proven(world).then(|| Verdict::yes(Reason::QuotaSeen)),
+        Check::Deployment => enforcement(&clusters),
+        Check::Monitoring => {
+            let all = world
                 .members
                 .values()
-                .all(|m| m.facts.metrics == Some(true)) =>
-        {
-            (CheckState::Passed, "metrics.k8s.io answers".to_owned())
+                .all(|m| m.facts.metrics == Some(true));
+            all.then(|| seen(Reason::MetricsAnswer))
         }
-        Check::Inventory
-        | Check::Allocation
-        | Check::Monitoring
-        | Check::Backup
-        | Check::Operations
-        | Check::Authentication => return None,
-    };
-    Some(said(check, state, Evidence::Observation, detail))
+        Check::Backup | Check::Operations | Check::Authentication => None,
+    }
 }
 
 /// Whether any quota that Qipan wrote here was seen in force.
@@ -114,54 +105,46 @@ fn proven(world: &World) -> bool {
         .any(|g| g.in_force && !g.claim.admitted.is_zero())
 }
 
-fn enforcement(clusters: &[&ClusterStatus]) -> Option<(CheckState, String)> {
-    if clusters
-        .iter()
-        .all(|c| c.enforcement == Some(Enforcement::Full))
-    {
-        return Some((
-            CheckState::Passed,
-            "all admission policies verified".to_owned(),
-        ));
+/// Whether the policies hold in every cluster; the first where they do not says why. `None`: they could not be read.
+fn enforcement(clusters: &[&ClusterStatus]) -> Option<Verdict> {
+    let of = |c: &&ClusterStatus| short(c);
+    if let Some(verdict) = clusters.iter().find_map(of) {
+        return Some(verdict);
     }
-    let short = |c: &&&ClusterStatus| {
-        matches!(
-            c.enforcement,
-            Some(Enforcement::Missing | Enforcement::Partial)
-        )
-    };
-    let missing: Vec<_> = clusters
-        .iter()
-        .filter(short)
-        .flat_map(|c| c.missing_policies.clone())
-        .collect();
-    clusters.iter().any(|c| short(&c)).then(|| {
-        (
-            CheckState::Failed,
-            format!("missing: {}", missing.join(", ")),
-        )
-    })
+    let full = |c: &&ClusterStatus| c.enforcement == Some(Enforcement::Full);
+    let verdict = Verdict::yes(Reason::PoliciesVerified).with("clusters", clusters.len());
+    clusters.iter().all(full).then_some(verdict)
+}
+
+/// What a cluster lacks of the policies, where that is known.
+fn short(cluster: &ClusterStatus) -> Option<Verdict> {
+    match cluster.enforcement? {
+        Enforcement::Partial => Some(
+            Verdict::no(Reason::PartialEnforcement)
+                .with("cluster", &cluster.name)
+                .with("version", cluster.version.clone().unwrap_or_default()),
+        ),
+        Enforcement::Missing => Some(
+            Verdict::no(Reason::PoliciesMissing)
+                .with("cluster", &cluster.name)
+                .with("policies", cluster.missing_policies.join(", ")),
+        ),
+        Enforcement::Full | Enforcement::Unknown => None,
+    }
 }
 
 fn attested(check: Check, platform: &CloudPlatform, world: &World) -> Option<CheckStatus> {
-    let found = platform
-        .spec
-        .attestations
-        .iter()
-        .find(|a| a.check == check)?;
-    let stated = &found.attestation;
-    let state = if stated.until >= world.today {
-        CheckState::Passed
+    let mut words = platform.spec.attestations.iter();
+    let stated = &words.find(|a| a.check == check)?.attestation;
+    let verdict = if stated.until >= world.today {
+        Verdict::yes(Reason::Attested)
+            .with("on", stated.date)
+            .with("basis", stated.basis.as_deref().unwrap_or("-"))
     } else {
-        CheckState::Unknown
+        Verdict::unknown(Reason::AttestationExpired).with("what", check.as_str())
     };
-    let basis = stated.basis.as_deref().unwrap_or("-");
-    let mut said = said(
-        check,
-        state,
-        Evidence::Attestation,
-        format!("{} ({}): {basis}", stated.by, stated.date),
-    );
+    let verdict = verdict.with("by", &stated.by).with("until", stated.until);
+    let mut said = said(check, &verdict, Evidence::Attestation);
     said.until = Some(stated.until);
     Some(said)
 }
@@ -342,20 +325,13 @@ fn ready(platform: &CloudPlatform, status: &CloudPlatformStatus, reachable: &Ver
         .clusters
         .iter()
         .find(|c| c.enforcement.is_some_and(|e| e != Enforcement::Full));
-    match bad {
-        Some(c) if c.enforcement == Some(Enforcement::Partial) => {
-            Verdict::no(Reason::PartialEnforcement)
-                .with("cluster", &c.name)
-                .with("version", c.version.clone().unwrap_or_default())
-        }
-        Some(c) if c.enforcement == Some(Enforcement::Missing) => {
-            Verdict::no(Reason::PoliciesMissing)
-                .with("cluster", &c.name)
-                .with("policies", c.missing_policies.join(", "))
-        }
-        Some(c) => Verdict::unknown(Reason::NoEvidence).with("cluster", &c.name),
-        None => reachable.clone(),
-    }
+    bad.map_or_else(
+        || reachable.clone(),
+        |c| {
+            short(c)
+                .unwrap_or_else(|| Verdict::unknown(Reason::NoEvidence).with("cluster", &c.name))
+        },
+    )
 }
 
 fn unenforced(platform: &CloudPlatform) -> Option<(&str, Verdict)> {

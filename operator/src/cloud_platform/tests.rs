@@ -81,8 +81,19 @@ fn without_evidence_a_check_is_unknown_and_an_ended_word_is_none() {
         Evidence::Observation
     );
     assert_eq!(of(&first, Check::Operations).state, CheckState::Unknown);
+    let unseen = of(&first, Check::Operations);
+    assert_eq!(
+        (unseen.reason.as_str(), unseen.params["check"].as_str()),
+        ("Unobserved", "Operations")
+    );
+    let words = of(&first, Check::Backup).message;
+    assert!(
+        words.contains("post-9") && words.contains("2026-11-22"),
+        "{words}"
+    );
     let ended = plan(&platform(&word("2026-11-21")), &world());
     assert_eq!(of(&ended, Check::Backup).state, CheckState::Unknown);
+    assert_eq!(of(&ended, Check::Backup).reason, "AttestationExpired");
     assert_eq!(
         said(&ended, ConditionType::Current),
         (ConditionStatus::False, Reason::AttestationExpired)

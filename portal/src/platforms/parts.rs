@@ -21,7 +21,7 @@ pub(super) struct CheckRow {
     pub(super) health: Health,
     pub(super) state: &'static str,
     pub(super) evidence: &'static str,
-    pub(super) detail: String,
+    pub(super) why: String,
     pub(super) since: Option<Moment>,
     pub(super) until: String,
 }
@@ -134,10 +134,12 @@ pub(super) fn source(lang: Lang, pool: &ledger::Pool<'_>) -> String {
 
 pub(super) fn checks(
     lang: Lang,
+    visible: &Visible,
     platform: &CloudPlatform,
     lamps: &[(Check, Health)],
     visit: &Visit,
 ) -> Vec<CheckRow> {
+    let wording = visit.wording(visible);
     let found = platform
         .status
         .as_ref()
@@ -166,7 +168,9 @@ pub(super) fn checks(
             health: *health,
             state: lang.find(state).unwrap_or(state),
             evidence: lang.find(evidence).unwrap_or(evidence),
-            detail: status.map(|s| s.detail.clone()).unwrap_or_default(),
+            why: status
+                .map(|s| wording.sentence(&s.reason, &s.params, &s.message))
+                .unwrap_or_default(),
             since: status
                 .and_then(|s| s.since)
                 .map(|since| ages::moment(lang, since, visit.now)),
@@ -202,7 +206,7 @@ pub(super) fn clusters(
             ClusterState::Declared => ("cluster.Declared", Health::Unknown),
             ClusterState::Unknown => ("cluster.Unknown", Health::Unknown),
         };
-        let (happened, todo) = wording.reason(&status.reason, &status.params, &status.message);
+        let why = wording.sentence(&status.reason, &status.params, &status.message);
         let site = spec.site.as_deref().unwrap_or_default();
         ClusterRow {
             name: spec.name.clone(),
@@ -216,7 +220,7 @@ pub(super) fn clusters(
             why: if health == Health::Good {
                 String::new()
             } else {
-                [happened, todo].join(lang.t("sentence.stop"))
+                why
             },
             since: status.since.map(moment),
             last_contact: status
@@ -284,9 +288,7 @@ pub(super) fn grants(lang: Lang, visible: &Visible, platform: &str) -> Vec<Grant
         };
         GrantRow {
             href: format!("/tenants/{tenant}#grant-{}", quota.name_any()),
-            tenant: visible.tenant(&tenant).map_or(tenant, |t| {
-                t.spec.display_name.in_language(lang.code()).to_owned()
-            }),
+            tenant: visible.names.tenant(lang, &tenant).to_owned(),
             name: quota.name_any(),
             pool: quota.spec.pool.clone(),
             health,
