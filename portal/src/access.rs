@@ -1,8 +1,12 @@
 //! What a person may see: the caches, filtered by what the API server says of them.
 //!
-//! One list check per kind; where that says no, one per namespace; and for the few cluster-scoped objects that a
-//! person's own namespaces lead to, one each. Answers are kept for 30 s. While the hub is silent the last answer holds
-//! (with the page saying so), for ten minutes at most.
+//! One list check per kind; where that says no, one per namespace; and for the few platforms that a person's own
+//! namespaces lead to, one each. An answer is used for 30 s and no longer: when the hub is silent beyond that, nobody knows
+//! what a person may see, and the page says so.
+//!
+//! Names are a right of their own: `list` of `tenants/name` and `cloudplatforms/name`, which the chart's role
+//! `qipan:directory` gives to everybody signed in. The API server serves no such part, so the right gives nothing but what
+//! is read here. A unit's own entry is asked for in its own namespace, where its people are bound.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -15,16 +19,27 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use kube::ResourceExt as _;
 
 use crate::cluster::{Cluster, ClusterError, Kind, Question};
+use crate::health::Names;
 use crate::identity::User;
 
 /// How long an answer is used without asking again (design §1.8).
 const FRESH: Duration = Duration::from_secs(30);
-/// How long the last answer is used while the hub gives none.
-const AT_MOST: Duration = Duration::from_mins(10);
 /// How many questions are open at once for one page.
 const AT_ONCE: usize = 16;
 /// How many answers are kept; beyond it the old ones go.
 const KEPT: usize = 200_000;
+
+/// The part of an object that is its name.
+const NAME: Option<&str> = Some("name");
+/// What is asked about everybody.
+const GENERAL: [(Kind, Option<&str>); 6] = [
+    (Kind::CloudPlatform, None),
+    (Kind::Tenant, None),
+    (Kind::TenantQuota, None),
+    (Kind::Site, None),
+    (Kind::CloudPlatform, NAME),
+    (Kind::Tenant, NAME),
+];
 
 type Key = (User, Question);
 
@@ -45,12 +60,16 @@ pub struct Visible {
     pub sites: Vec<Arc<Site>>,
     /// The tenants.
     pub tenants: Vec<Arc<Tenant>>,
+    /// Whether these are all there are; then each may be read as it is, beyond its page.
+    pub all_tenants: bool,
     /// Tenants whose grants may be seen, with or without their own entry.
     pub tenant_names: BTreeSet<String>,
     /// The grants.
     pub quotas: Vec<Arc<TenantQuota>>,
     /// Whether these are all there are.
     pub all_quotas: bool,
+    /// What things are called, also some of which no more than the name may be known.
+    pub names: Names,
     /// From which figures on things need attention.
     pub thresholds: Thresholds,
 }
@@ -79,7 +98,7 @@ impl Access {
     /// Whether a person may do something, by an answer at most 30 s old.
     ///
     /// # Errors
-    /// The API server gives no answer, and there is none to go by.
+    /// The API server gives no answer: what was answered before may have changed.
     pub async fn may(
         &self,
         cluster: &Cluster,
@@ -93,40 +112,20 @@ impl Access {
             .ok()
             .and_then(|answers| answers.get(&key).copied());
         if let Some((allowed, at)) = known
-            && (at.elapsed() < FRESH
-                || (cluster.silent_since().is_some() && at.elapsed() < AT_MOST))
+            && at.elapsed() < FRESH
         {
             return Ok(allowed);
         }
-        match cluster.review(user, &key.1).await {
-            Ok(allowed) => {
-                if let Ok(mut answers) = self.answers.lock() {
-                    if answers.len() >= KEPT {
-                        answers.retain(|_, (_, at)| at.elapsed() < FRESH);
-                    }
-                    answers.insert(key, (allowed, Instant::now()));
-                }
-                Ok(allowed)
+        // As old as the question: what is asked now is answered by what holds at this moment or later.
+        let asked = Instant::now();
+        let allowed = cluster.review(user, &key.1).await?;
+        if let Ok(mut answers) = self.answers.lock() {
+            if answers.len() >= KEPT {
+                answers.retain(|_, (_, at)| at.elapsed() < FRESH);
             }
-            Err(error) => match known {
-                Some((allowed, at)) if at.elapsed() < AT_MOST => Ok(allowed),
-                _ => Err(error),
-            },
+            answers.insert(key, (allowed, asked));
         }
-    }
-
-    async fn list(&self, cluster: &Cluster, user: &User, kind: Kind) -> Result<bool, ClusterError> {
-        self.may(
-            cluster,
-            user,
-            Question {
-                verb: "list",
-                kind,
-                namespace: None,
-                name: None,
-            },
-        )
-        .await
+        Ok(allowed)
     }
 
     /// Those of many that a person may see.
@@ -148,70 +147,101 @@ impl Access {
             .await
     }
 
+    /// What a person may see of everybody's.
+    async fn general(&self, cluster: &Cluster, user: &User) -> Result<General, ClusterError> {
+        let asked = GENERAL.map(|(kind, part)| self.may(cluster, user, every(kind, part)));
+        let answers = futures::future::try_join_all(asked).await?;
+        let given = GENERAL.into_iter().zip(answers);
+        Ok(General(
+            given
+                .filter_map(|(right, given)| given.then_some(right))
+                .collect(),
+        ))
+    }
+
     /// Everything that a person may see now.
     ///
     /// # Errors
     /// The API server gives no answer, and there is none to go by.
     pub async fn visible(&self, cluster: &Cluster, user: &User) -> Result<Visible, ClusterError> {
-        let (all_platforms, all_tenants, all_quotas, all_sites) = tokio::try_join!(
-            self.list(cluster, user, Kind::CloudPlatform),
-            self.list(cluster, user, Kind::Tenant),
-            self.list(cluster, user, Kind::TenantQuota),
-            self.list(cluster, user, Kind::Site),
-        )?;
+        let general = self.general(cluster, user).await?;
         let (mut platforms, mut tenants, mut quotas) =
             (cluster.platforms(), cluster.tenants(), cluster.quotas());
-        let namespaces = namespaces(&tenants, &quotas);
+        let (all_platforms, all_tenants, all_quotas) = (
+            general.all(Kind::CloudPlatform),
+            general.all(Kind::Tenant),
+            general.all(Kind::TenantQuota),
+        );
+        let open = namespaces(&tenants, &quotas);
         let open = if all_quotas {
-            namespaces
+            open
         } else {
-            self.those(cluster, user, namespaces, grants_in).await?
+            self.those(cluster, user, open, grants_in).await?
         };
-        quotas.retain(|quota| {
-            quota
-                .namespace()
-                .is_some_and(|namespace| open.contains(&namespace))
-        });
+        quotas.retain(|quota| quota.namespace().is_some_and(|ns| open.contains(&ns)));
         let mut tenant_names = tenants_of(&open);
         if all_tenants {
             tenant_names.extend(tenants.iter().map(|tenant| tenant.name_any()));
         } else {
             // Whoever may list every grant but no tenant is no tenant's person: no question each.
-            let own = if all_quotas {
-                BTreeSet::new()
-            } else {
-                tenant_names.clone()
-            };
-            let seen = self.those(cluster, user, own, one_tenant).await?;
-            tenants.retain(|tenant| seen.contains(&tenant.name_any()));
+            let own = if all_quotas { BTreeSet::new() } else { open };
+            let seen = self.those(cluster, user, own, entry_of).await?;
+            tenants.retain(|tenant| seen.contains(&tenant_namespace(&tenant.name_any())));
         }
         if !all_platforms {
-            let named = quotas
-                .iter()
-                .map(|quota| quota.spec.platform.clone())
-                .collect();
+            let named = quotas.iter().map(|quota| quota.spec.platform.clone());
+            let named = named.collect();
             let seen = self.those(cluster, user, named, one_platform).await?;
             platforms.retain(|platform| seen.contains(&platform.name_any()));
         }
-        let sites = if all_sites {
-            cluster.sites()
-        } else {
-            Vec::new()
-        };
-        let profile = cluster.profile();
-        let thresholds = profile
-            .map(|profile| profile.spec.thresholds)
-            .unwrap_or_default();
         Ok(Visible {
+            names: general.names(cluster, &platforms, &tenants),
             platforms,
             all_platforms,
-            sites,
+            sites: if general.all(Kind::Site) {
+                cluster.sites()
+            } else {
+                Vec::new()
+            },
             tenants,
+            all_tenants,
             tenant_names,
             quotas,
             all_quotas,
-            thresholds,
+            thresholds: cluster
+                .profile()
+                .map(|profile| profile.spec.thresholds)
+                .unwrap_or_default(),
         })
+    }
+}
+
+/// What somebody may see of everybody's.
+struct General(Vec<(Kind, Option<&'static str>)>);
+
+impl General {
+    fn all(&self, kind: Kind) -> bool {
+        self.0.contains(&(kind, None))
+    }
+
+    /// The names of everything, else of what may be seen.
+    fn names(
+        &self,
+        cluster: &Cluster,
+        platforms: &[Arc<CloudPlatform>],
+        tenants: &[Arc<Tenant>],
+    ) -> Names {
+        let platforms = if self.0.contains(&(Kind::CloudPlatform, NAME)) {
+            cluster.platforms()
+        } else {
+            platforms.to_vec()
+        };
+        let tenants = if self.0.contains(&(Kind::Tenant, NAME)) {
+            cluster.tenants()
+        } else {
+            tenants.to_vec()
+        };
+        Names::of(platforms, tenants)
     }
 }
 
@@ -232,21 +262,34 @@ fn namespaces(tenants: &[Arc<Tenant>], quotas: &[Arc<TenantQuota>]) -> BTreeSet<
         .collect()
 }
 
+fn every(kind: Kind, part: Option<&'static str>) -> Question {
+    Question {
+        verb: "list",
+        kind,
+        part,
+        namespace: None,
+        name: None,
+    }
+}
+
 fn grants_in(namespace: &str) -> Question {
     Question {
         verb: "list",
         kind: Kind::TenantQuota,
+        part: None,
         namespace: Some(namespace.to_owned()),
         name: None,
     }
 }
 
-fn one_tenant(name: &str) -> Question {
+/// A unit's entry, asked for where its people have their rights.
+fn entry_of(namespace: &str) -> Question {
     Question {
         verb: "get",
         kind: Kind::Tenant,
-        namespace: None,
-        name: Some(name.to_owned()),
+        part: None,
+        namespace: Some(namespace.to_owned()),
+        name: tenant_of_namespace(namespace).map(str::to_owned),
     }
 }
 
@@ -254,6 +297,7 @@ fn one_platform(name: &str) -> Question {
     Question {
         verb: "get",
         kind: Kind::CloudPlatform,
+        part: None,
         namespace: None,
         name: Some(name.to_owned()),
     }
@@ -263,6 +307,7 @@ fn one_platform(name: &str) -> Question {
 mod tests {
     use super::*;
     use crate::cluster::tests::hub;
+    use crate::i18n::Lang;
     use crate::overview::tests::province;
     use serde_json::Value;
 
@@ -276,7 +321,10 @@ mod tests {
 
     fn only_renshe(spec: &Value) -> bool {
         let ask = &spec["resourceAttributes"];
-        spec["user"] == "oidc:all" || ask["namespace"] == "qp-renshe" || ask["name"] == "zj-node"
+        let own = ask["namespace"] == "qp-renshe" || ask["subresource"] == "name";
+        spec["user"] == "oidc:all"
+            || ask["name"] == "zj-node"
+            || own && spec["user"] == "oidc:renshe"
     }
 
     #[tokio::test]
@@ -288,17 +336,8 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(seen.tenant_names, BTreeSet::from(["renshe".to_owned()]));
-        assert!(
-            seen.tenants.is_empty(),
-            "its own entry is cluster-scoped and was not allowed"
-        );
-        assert_eq!(
-            seen.platforms
-                .iter()
-                .map(|p| p.name_any())
-                .collect::<Vec<_>>(),
-            ["zj-node"]
-        );
+        assert_eq!(names(&seen.tenants), ["renshe"], "its own entry");
+        assert_eq!(names(&seen.platforms), ["zj-node"]);
         assert!(
             seen.quotas
                 .iter()
@@ -306,6 +345,27 @@ mod tests {
         );
         let all = access.visible(&cluster, &user("oidc:all")).await.unwrap();
         assert!(all.quotas.len() > seen.quotas.len() && all.all_platforms && all.all_quotas);
+    }
+
+    fn names<K: kube::Resource>(objects: &[Arc<K>]) -> Vec<String> {
+        objects.iter().map(|object| object.name_any()).collect()
+    }
+
+    #[tokio::test]
+    async fn names_may_be_known_of_what_may_not_be_seen() {
+        let cluster = hub(&province(), only_renshe);
+        let access = Access::default();
+        let bureau = user("oidc:renshe");
+        let seen = access.visible(&cluster, &bureau).await.unwrap();
+        assert!(seen.platform("gd-prov").is_none() && seen.tenant("gongan").is_none());
+        assert_eq!(
+            seen.names.tenant(Lang::En, "gongan"),
+            "Zhanjiang public security bureau"
+        );
+        assert_ne!(seen.names.platform(Lang::Zh, "gd-prov"), "gd-prov");
+        let stranger = user("oidc:nobody");
+        let seen = access.visible(&cluster, &stranger).await.unwrap();
+        assert_eq!(seen.names.tenant(Lang::En, "gongan"), "gongan");
     }
 
     #[tokio::test]
@@ -319,5 +379,32 @@ mod tests {
             .unwrap();
         assert!(seen.tenants.is_empty() && !seen.all_platforms);
         assert!(access.answers.lock().unwrap().len() < 40);
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_more_than_thirty_seconds_is_no_answer_even_while_the_hub_is_silent() {
+        let mut cluster = hub(&province(), |_| true);
+        let (access, person) = (Access::default(), user("oidc:renshe"));
+        access.visible(&cluster, &person).await.unwrap();
+        cluster.silence();
+        assert!(
+            access.visible(&cluster, &person).await.is_ok(),
+            "still fresh"
+        );
+        access.grow_old(Duration::from_secs(29));
+        assert!(
+            access.visible(&cluster, &person).await.is_ok(),
+            "just fresh"
+        );
+        access.grow_old(Duration::from_secs(2));
+        assert!(access.visible(&cluster, &person).await.is_err());
+    }
+
+    impl Access {
+        fn grow_old(&self, by: Duration) {
+            for (_, at) in self.answers.lock().unwrap().values_mut() {
+                *at = at.checked_sub(by).unwrap();
+            }
+        }
     }
 }

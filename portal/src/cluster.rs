@@ -99,6 +99,8 @@ pub struct Question {
     pub verb: &'static str,
     /// The kind.
     pub kind: Kind,
+    /// A part of it that has rights of its own.
+    pub part: Option<&'static str>,
     /// Within one namespace; absent: everywhere.
     pub namespace: Option<String>,
     /// One object by name; absent: all.
@@ -272,6 +274,12 @@ impl Cluster {
         .flatten()
     }
 
+    /// When the hub last answered.
+    #[must_use]
+    pub fn last_contact(&self) -> Option<Timestamp> {
+        Timestamp::from_second(self.freshness.last_contact.load(Ordering::Relaxed)).ok()
+    }
+
     /// Counts the changes of anything that pages show.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
@@ -290,6 +298,7 @@ impl Cluster {
                 resource_attributes: Some(ResourceAttributes {
                     group: Some(crds::GROUP.to_owned()),
                     resource: Some(question.kind.plural().to_owned()),
+                    subresource: question.part.map(str::to_owned),
                     verb: Some(question.verb.to_owned()),
                     namespace: question.namespace.clone(),
                     name: question.name.clone(),

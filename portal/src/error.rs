@@ -6,15 +6,21 @@ use std::fmt::Write as _;
 
 use askama::Template;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::header::{REFRESH, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use jiff::Timestamp;
 
-use crate::cluster::ClusterError;
+use crate::ages;
+use crate::cluster::{Cluster, ClusterError};
 use crate::identity;
 use crate::page::Page;
 use crate::reader::Reader;
 use crate::state::AppState;
+
+/// How soon a page that waits for the hub asks again.
+const AGAIN_SECONDS: u16 = 15;
 
 /// What went wrong.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -34,9 +40,12 @@ pub enum AppError {
     /// Another site sent the form.
     #[error("the form came from another site")]
     Foreign,
-    /// The hub gives no answer, and there is none to go by.
+    /// The hub gives no answer, so that nobody can say what this person may see.
     #[error("the hub does not answer")]
-    HubSilent,
+    HubSilent {
+        /// When it last did.
+        since: Option<Timestamp>,
+    },
     /// The person holds too many live pages.
     #[error("too many live pages")]
     TooManyPages,
@@ -49,10 +58,27 @@ pub enum AppError {
 }
 
 impl AppError {
+    /// The hub gives no answer, with the cause for the log.
+    #[must_use]
+    pub fn hub_silent(cluster: &Cluster, cause: &ClusterError) -> Self {
+        tracing::warn!(error = %cause, "the hub gives no answer");
+        Self::HubSilent {
+            since: cluster.last_contact(),
+        }
+    }
+
     /// A mistake of ours, with its cause for the log.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "a page failed");
         Self::Internal
+    }
+
+    const fn silent_since(&self) -> Option<Timestamp> {
+        if let Self::HubSilent { since } = self {
+            *since
+        } else {
+            None
+        }
     }
 
     const fn status_and_key(&self) -> (StatusCode, &'static str) {
@@ -61,18 +87,11 @@ impl AppError {
             Self::SignInNeeded { .. } => (StatusCode::UNAUTHORIZED, "sign-in"),
             Self::FormExpired => (StatusCode::BAD_REQUEST, "form-expired"),
             Self::Foreign => (StatusCode::FORBIDDEN, "foreign"),
-            Self::HubSilent => (StatusCode::SERVICE_UNAVAILABLE, "hub-silent"),
+            Self::HubSilent { .. } => (StatusCode::SERVICE_UNAVAILABLE, "hub-silent"),
             Self::TooManyPages => (StatusCode::TOO_MANY_REQUESTS, "too-many-pages"),
             Self::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, "too-slow"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
-    }
-}
-
-impl From<ClusterError> for AppError {
-    fn from(error: ClusterError) -> Self {
-        tracing::warn!(%error, "the hub gives no answer");
-        Self::HubSilent
     }
 }
 
@@ -125,15 +144,33 @@ pub async fn respond(
         return Redirect::to(&format!("/sign-in?next={escaped}")).into_response();
     }
     let (status, key) = error.status_and_key();
+    let silent = matches!(error, AppError::HubSilent { .. });
+    if silent && fragment {
+        // What an open page shows may be forbidden by now: it is loaded again, and says so.
+        return (status, [("hx-refresh", "true")]).into_response();
+    }
     let lang = reader.lang;
     let mut p = Page::public(&state, reader, &format!("error.{key}.title"));
     if let Some(session) = session {
         p.welcome(&session);
     }
-    let happened = lang.t(&format!("error.{key}.happened")).to_owned();
+    let happened = match error.silent_since() {
+        Some(since) => {
+            let moment = ages::moment(lang, since, crate::background::now());
+            let figures = [("ago", moment.words.as_str()), ("time", &moment.exact)];
+            lang.say("error.hub-silent.since", &figures)
+        }
+        None => lang.t(&format!("error.{key}.happened")).to_owned(),
+    };
     let todo = lang.t(&format!("error.{key}.todo")).to_owned();
     let html = ErrorPage { p, happened, todo }.render().unwrap_or_default();
-    (status, Html(html)).into_response()
+    let mut page = (status, Html(html)).into_response();
+    if silent {
+        let seconds = HeaderValue::from(AGAIN_SECONDS);
+        page.headers_mut().insert(REFRESH, seconds.clone());
+        page.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    page
 }
 
 fn escape(mut text: String, byte: u8) -> String {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::access::Visible;
 use crate::error::AppError;
-use crate::health::{Names, Wording};
+use crate::health::Wording;
 use crate::identity::{Session, Signed};
 use crate::page::Page;
 use crate::reader::Reader;
@@ -47,11 +47,9 @@ impl Visit {
     /// # Errors
     /// The hub gives no answer.
     pub async fn visible(&self) -> Result<Visible, AppError> {
-        Ok(self
-            .state
-            .access
-            .visible(&self.state.cluster, &self.session.user)
-            .await?)
+        let (cluster, user) = (&self.state.cluster, &self.session.user);
+        let visible = self.state.access.visible(cluster, user).await;
+        visible.map_err(|error| AppError::hub_silent(cluster, &error))
     }
 
     /// The frame of a page with this title.
@@ -63,27 +61,10 @@ impl Visit {
     /// How this person is told things.
     #[must_use]
     pub fn wording(&self, visible: &Visible) -> Wording {
-        use kube::ResourceExt as _;
-        let code = self.reader.lang.code();
-        let platforms = visible.platforms.iter().map(|p| {
-            (
-                p.name_any(),
-                p.spec.display_name.in_language(code).to_owned(),
-            )
-        });
-        let tenants = visible.tenants.iter().map(|t| {
-            (
-                t.name_any(),
-                t.spec.display_name.in_language(code).to_owned(),
-            )
-        });
         Wording {
             lang: self.reader.lang,
             now: self.now,
-            names: Names {
-                platforms: platforms.collect(),
-                tenants: tenants.collect(),
-            },
+            names: visible.names.clone(),
             thresholds: visible.thresholds,
         }
     }

@@ -69,7 +69,8 @@ pub async fn platform(visit: Visit, Path(name): Path<String>) -> Result<Response
 /// There is none of that name that the person may see.
 pub async fn tenant(visit: Visit, Path(name): Path<String>) -> Result<Response, AppError> {
     let visible = visit.visible().await?;
-    answer(visible.tenant(&name).ok_or(AppError::NoPage)?.as_ref())
+    let tenant = visible.tenant(&name).filter(|_| visible.all_tenants);
+    answer(tenant.ok_or(AppError::NoPage)?.as_ref())
 }
 
 /// A grant as YAML.

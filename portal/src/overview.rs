@@ -269,7 +269,7 @@ pub fn notices(wording: &Wording, visible: &Visible) -> Vec<Notice> {
     for quota in &visible.quotas {
         let namespace = quota.namespace().unwrap_or_default();
         let tenant = crds::keys::tenant_of_namespace(&namespace).unwrap_or(&namespace);
-        let name = wording.names.tenant(tenant);
+        let name = wording.tenant(tenant);
         let subject = wording.lang.say(
             "grant.subject",
             &[("tenant", name), ("grant", &quota.name_any())],

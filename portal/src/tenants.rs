@@ -208,14 +208,8 @@ fn rows(lang: Lang, visible: &Visible, filter: &Filter) -> Vec<Row> {
         let tenant = visible.tenant(name);
         let level = filter.level.is_empty()
             || tenant.is_some_and(|t| t.spec.level.as_str() == filter.level);
-        let names = tenant.map(|t| {
-            format!(
-                "{} {}",
-                t.spec.display_name.zh,
-                t.spec.display_name.en.as_deref().unwrap_or("")
-            )
-        });
-        let text = format!("{name} {}", names.unwrap_or_default()).to_lowercase();
+        let [zh, en] = [Lang::Zh, Lang::En].map(|lang| visible.names.tenant(lang, name));
+        let text = format!("{name} {zh} {en}").to_lowercase();
         level && (q.is_empty() || text.contains(&q))
     };
     let mut names: Vec<_> = visible
@@ -259,24 +253,15 @@ fn row(lang: Lang, visible: &Visible, name: &str) -> Row {
     };
     Row {
         href: format!("/tenants/{name}"),
-        name: shown(lang, tenant, name),
+        name: visible.names.tenant(lang, name).to_owned(),
         id: name.to_owned(),
         level: tenant.map_or("", |t| level_word(lang, t.spec.level)),
-        parent: visible.tenant(&parent).map_or(parent, |t| {
-            t.spec.display_name.in_language(lang.code()).to_owned()
-        }),
+        parent: visible.names.tenant(lang, &parent).to_owned(),
         health,
         state: health.word(lang),
         grants: number(i64::try_from(quotas.len()).unwrap_or(i64::MAX)),
         amounts: Resource::ALL.map(amount),
     }
-}
-
-fn shown(lang: Lang, tenant: Option<&Arc<Tenant>>, name: &str) -> String {
-    tenant.map_or_else(
-        || name.to_owned(),
-        |t| t.spec.display_name.in_language(lang.code()).to_owned(),
-    )
 }
 
 /// The page of one tenant.
@@ -301,14 +286,15 @@ pub(crate) async fn draw(visit: &Visit, name: &str) -> Result<impl live::Live + 
     };
     let notices = crate::overview::notices(&wording, &own);
     let groups = grants::groups(&wording, &visible, &own.quotas);
-    let called = shown(lang, tenant, name);
+    let called = visible.names.tenant(lang, name).to_owned();
     let way = way(lang, &visible, tenant);
     let way: Vec<_> = way
         .iter()
         .map(|(word, href)| (word.as_str(), href.as_str()))
         .collect();
     let health = row(lang, &visible, name).health;
-    let code = match tenant {
+    // As YAML only for whoever could read it with kubectl as well: a unit's own people may not, beyond this page.
+    let code = match tenant.filter(|_| visible.all_tenants) {
         Some(tenant) => Some(objects::as_code(
             tenant.as_ref(),
             "tenants",
@@ -348,7 +334,7 @@ fn way(lang: Lang, visible: &Visible, tenant: Option<&Arc<Tenant>>) -> Vec<(Stri
     let above = path.unwrap_or_default().iter();
     let above = above.map(|name| {
         (
-            shown(lang, visible.tenant(name), name),
+            visible.names.tenant(lang, name).to_owned(),
             format!("/tenants/{name}"),
         )
     });

@@ -242,6 +242,33 @@ async fn two_people_see_what_rbac_lets_them_see() {
 }
 
 #[tokio::test]
+async fn a_bureau_knows_what_things_are_called_and_its_own_entry() {
+    let world = world().await;
+    let sign_in = |post| Person::sign_in(&world.portal.address, post);
+    let (authority, bureau) = tokio::try_join!(sign_in("administrator"), sign_in("owner")).unwrap();
+    let own = bureau.get("/tenants/renshe").await.unwrap();
+    let called = own.contains("中心云") || own.contains("改名云");
+    assert!(called, "the platform by its name: {own}");
+    assert!(
+        own.contains("水务局") && own.contains("renshe-owner"),
+        "its own entry: {own}"
+    );
+    assert!(
+        !own.contains("kubectl get tenants.qipan.dev renshe"),
+        "kubectl would refuse it: {own}"
+    );
+    let yaml = "/tenants/renshe/yaml";
+    assert!(bureau.get(yaml).await.unwrap().starts_with("HTTP/1.1 404"));
+    assert!(
+        authority
+            .get(yaml)
+            .await
+            .unwrap()
+            .starts_with("HTTP/1.1 200")
+    );
+}
+
+#[tokio::test]
 async fn a_change_reaches_an_open_page_within_two_seconds_and_only_who_may_see_it() {
     let world = world().await;
     let hub = world.testbed.client(HUB).await.unwrap();
@@ -304,6 +331,21 @@ async fn a_hub_that_goes_leaves_pages_with_their_age_and_its_return_is_seen() {
     })
     .await
     .unwrap();
+    eventually("rights that cannot be checked are said", long, async || {
+        let page = authority.get("/?lang=en").await?;
+        ensure!(page.starts_with("HTTP/1.1 503"), "{page}");
+        ensure!(
+            page.contains("The hub last answered"),
+            "no age is told: {page}"
+        );
+        ensure!(
+            !page.contains("/platforms/zhongxin"),
+            "what may be forbidden is shown"
+        );
+        Ok(())
+    })
+    .await
+    .unwrap();
     let (status, _) = harness::get(&world.portal.address, "/readyz")
         .await
         .unwrap();
@@ -312,7 +354,7 @@ async fn a_hub_that_goes_leaves_pages_with_their_age_and_its_return_is_seen() {
     eventually("the hub's return is seen", long, async || {
         let page = authority.get("/?lang=en").await?;
         ensure!(
-            !page.contains("The hub does not answer"),
+            page.contains("/platforms/zhongxin") && !page.contains("The hub does not answer"),
             "it is still told as gone"
         );
         Ok(())

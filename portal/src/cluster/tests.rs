@@ -43,6 +43,15 @@ impl Cluster {
         self.freshness.lost.store(true, Ordering::Relaxed);
     }
 
+    /// Answers nothing from now on.
+    pub(crate) fn silence(&mut self) {
+        let service = tower::service_fn(|_: http::Request<kube::client::Body>| async move {
+            Err::<http::Response<kube::client::Body>, _>(std::io::Error::other("silent"))
+        });
+        self.client = Client::new(service, "default");
+        self.lose(20);
+    }
+
     pub(crate) fn forget(&self, kind: Kind) {
         self.freshness.note(kind, Sync::Missing);
     }

@@ -1,10 +1,11 @@
 //! What needs attention, worded from the reasons' catalogue in the reader's language.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crds::governance_profile::Thresholds;
 use crds::words::Zone;
-use crds::{ConditionType, Conditions, Reason};
+use crds::{CloudPlatform, ConditionType, Conditions, Reason, Tenant};
 use jiff::Timestamp;
 
 use super::{Health, is_lost, judge, nearly_full};
@@ -31,26 +32,44 @@ pub struct Notice {
     order: i64,
 }
 
-/// What people call platforms and tenants; the two may share an identifier.
+/// What people call platforms and tenants, as far as the reader may know. Nothing but names leaves it.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    /// Platforms by identifier.
-    pub platforms: BTreeMap<String, String>,
-    /// Tenants by identifier.
-    pub tenants: BTreeMap<String, String>,
+    platforms: Vec<Arc<CloudPlatform>>,
+    tenants: Vec<Arc<Tenant>>,
 }
 
 impl Names {
+    /// The names of these.
+    #[must_use]
+    pub fn of(mut platforms: Vec<Arc<CloudPlatform>>, mut tenants: Vec<Arc<Tenant>>) -> Self {
+        platforms.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        tenants.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        Self { platforms, tenants }
+    }
+
     /// A platform's name; its identifier where the reader may not know it.
     #[must_use]
-    pub fn platform<'a>(&'a self, id: &'a str) -> &'a str {
-        self.platforms.get(id).map_or(id, String::as_str)
+    pub fn platform<'a>(&'a self, lang: Lang, id: &'a str) -> &'a str {
+        let found = self
+            .platforms
+            .binary_search_by_key(&Some(id), |p| p.metadata.name.as_deref());
+        found.map_or(id, |at| {
+            let called = &self.platforms[at].spec.display_name;
+            called.in_language(lang.code())
+        })
     }
 
     /// A tenant's name; its identifier where the reader may not know it.
     #[must_use]
-    pub fn tenant<'a>(&'a self, id: &'a str) -> &'a str {
-        self.tenants.get(id).map_or(id, String::as_str)
+    pub fn tenant<'a>(&'a self, lang: Lang, id: &'a str) -> &'a str {
+        let found = self
+            .tenants
+            .binary_search_by_key(&Some(id), |t| t.metadata.name.as_deref());
+        found.map_or(id, |at| {
+            let called = &self.tenants[at].spec.display_name;
+            called.in_language(lang.code())
+        })
     }
 }
 
@@ -68,6 +87,18 @@ pub struct Wording {
 }
 
 impl Wording {
+    /// What the reader calls a platform.
+    #[must_use]
+    pub fn platform<'a>(&'a self, id: &'a str) -> &'a str {
+        self.names.platform(self.lang, id)
+    }
+
+    /// What the reader calls a tenant.
+    #[must_use]
+    pub fn tenant<'a>(&'a self, id: &'a str) -> &'a str {
+        self.names.tenant(self.lang, id)
+    }
+
     /// A condition's reason in the reader's language, in two halves: what is so, and what to do.
     #[must_use]
     pub fn reason(
@@ -92,6 +123,21 @@ impl Wording {
         (capital(happened.trim()), capital(todo.trim()))
     }
 
+    /// A reason as one sentence, or two where something is to be done.
+    #[must_use]
+    pub fn sentence(
+        &self,
+        reason: &str,
+        params: &BTreeMap<String, String>,
+        message: &str,
+    ) -> String {
+        let (happened, todo) = self.reason(reason, params, message);
+        if todo.is_empty() {
+            return happened;
+        }
+        [happened, todo].join(self.lang.t("sentence.stop"))
+    }
+
     /// A figure as the reader knows it: zones, resources, times and names in words.
     fn figure(&self, key: &str, value: &str) -> String {
         if let Some(word) = self
@@ -111,7 +157,7 @@ impl Wording {
         if key == "resource" {
             return resource_word(self.lang, value);
         }
-        if key == "open" || key == "what" {
+        if ["open", "what", "check"].contains(&key) {
             let words = value.split(", ").map(|w| {
                 self.lang
                     .find(&format!("check.{w}"))
@@ -130,8 +176,8 @@ impl Wording {
             return ages::in_a_sentence(time);
         }
         match key {
-            "platform" | "wayOut" => self.names.platform(value).to_owned(),
-            "tenant" | "parent" => self.names.tenant(value).to_owned(),
+            "platform" | "wayOut" => self.platform(value).to_owned(),
+            "tenant" | "parent" => self.tenant(value).to_owned(),
             _ => value.to_owned(),
         }
     }

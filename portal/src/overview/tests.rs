@@ -50,9 +50,11 @@ pub(crate) fn everything() -> Visible {
     quotas.sort_by_key(|quota| (quota.namespace(), quota.name_any()));
     Visible {
         tenant_names: tenants.iter().map(|tenant| tenant.name_any()).collect(),
+        names: crate::health::Names::of(of_kind("CloudPlatform"), tenants.clone()),
         platforms: of_kind("CloudPlatform"),
         sites: of_kind("Site"),
         all_platforms: true,
+        all_tenants: true,
         all_quotas: true,
         tenants,
         quotas,

@@ -18,13 +18,7 @@ pub struct Fact {
 
 pub(super) fn facts(lang: Lang, visible: &Visible, platform: &CloudPlatform) -> Vec<Fact> {
     let spec = &platform.spec;
-    let named = |name: &String| {
-        let known = visible.platform(name).map(|p| &p.spec.display_name);
-        known.map_or_else(
-            || name.clone(),
-            |known| known.in_language(lang.code()).to_owned(),
-        )
-    };
+    let named = |name: &String| visible.names.platform(lang, name).to_owned();
     let mut facts = vec![
         ("fact.tier", board::tier_word(lang, spec.tier).to_owned()),
         (

@@ -244,6 +244,25 @@ async fn a_silent_hub_is_said_with_its_age_and_a_missing_kind_with_its_way_out()
 }
 
 #[tokio::test]
+async fn rights_that_cannot_be_checked_are_said_and_nothing_is_shown() {
+    let mut cluster = small_province();
+    cluster.silence();
+    let (browser, _) = portal(cluster, None).sign_in("owner", "/").await;
+    let (status, headers, page) = browser.get("/tenants/renshe?lang=en").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        (&headers["refresh"], &headers["retry-after"]),
+        (&"15".parse().unwrap(), &"15".parse().unwrap())
+    );
+    assert!(
+        page.contains("Your rights cannot be checked now")
+            && page.contains("The hub last answered 20 seconds ago"),
+        "{page}"
+    );
+    assert!(!page.contains("renshe-"), "nothing of it is shown");
+}
+
+#[tokio::test]
 async fn over_https_the_cookie_belongs_to_this_host_alone() {
     let browser = portal(small_province(), Some("https://portal.test"));
     let (_, headers, form) = browser.get("/sign-in").await;

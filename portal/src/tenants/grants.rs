@@ -180,7 +180,7 @@ pub fn groups(
             continue;
         }
         let group = PlatformGroup {
-            name: wording.names.platform(id).to_owned(),
+            name: wording.platform(id).to_owned(),
             href: visible.platform(id).map(|_| format!("/platforms/{id}")),
             lost: row.health == Health::Unknown,
             grants: vec![row],
@@ -231,7 +231,7 @@ fn grant(wording: &Wording, quota: &TenantQuota) -> GrantRow {
         format!("/tenants/{tenant}/grants/{name}/yaml"),
     );
     GrantRow {
-        platform: wording.names.platform(&spec.platform).to_owned(),
+        platform: wording.platform(&spec.platform).to_owned(),
         zone: zone_word(lang, spec.zone),
         pool: spec.pool.clone(),
         health,
