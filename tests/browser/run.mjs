@@ -1,6 +1,6 @@
 // The portal in a real browser: every page, both languages, every theme, wide and on a phone.
 // Judges accessibility (axe, WCAG 2.2 AA), the content security policy, sideways scrolling, working without scripts,
-// and live updates; writes screenshots to .qipan/screenshots.
+// and live updates; writes screenshots to --shots (.qipan/screenshots). `cargo test --test browser` runs it on the sample.
 //
 //   node tests/browser/run.mjs --url http://127.0.0.1:8080 [--post approver] [--kubectl "kubectl --kubeconfig …"] [--only zh-light-1280]
 
@@ -20,6 +20,7 @@ const { values: flags } = parseArgs({
     only: { type: "string", default: "" },
     kubectl: { type: "string", default: "" },
     chromium: { type: "string", default: "/usr/bin/chromium" },
+    shots: { type: "string", default: "" },
   },
 });
 if (!flags.url) {
@@ -28,7 +29,7 @@ if (!flags.url) {
 }
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-const shots = join(root, ".qipan/screenshots");
+const shots = flags.shots || join(root, ".qipan/screenshots");
 mkdirSync(shots, { recursive: true });
 
 const LANGUAGES = ["zh", "en"];

@@ -6,11 +6,13 @@
 mod apply;
 mod audit;
 mod clients;
+pub mod debian;
 mod eventually;
 mod http;
 mod install;
 mod leaf;
 mod programs;
+pub mod sample;
 mod testbed;
 pub mod tools;
 pub mod world;

@@ -1,8 +1,7 @@
 //! What the machine must have; on Debian as root, what is missing is installed.
 
-use std::{env, path::Path, process::Command};
-
 use anyhow::{Result, bail};
+use harness::debian::{self, on_path};
 
 /// A program, the Debian package that brings it (none: Debian's is too old), and where else it comes from.
 const NEEDED: [(&str, Option<&str>, &str); 4] = [
@@ -26,14 +25,8 @@ pub(crate) fn check() -> Result<()> {
         .iter()
         .filter_map(|(_, package, _)| *package)
         .collect();
-    if !packages.is_empty() && on_path("apt-get") && rustix::process::geteuid().is_root() {
-        eprintln!("installing {}", packages.join(" "));
-        apt(&["update", "-qq"])?;
-        apt(&[
-            &["install", "-y", "-qq", "--no-install-recommends"],
-            &packages[..],
-        ]
-        .concat())?;
+    if !packages.is_empty() && debian::can_install() {
+        debian::install(&packages)?;
         missing.retain(|(program, ..)| !on_path(program));
     }
     if missing.is_empty() {
@@ -47,24 +40,4 @@ pub(crate) fn check() -> Result<()> {
         })
         .collect();
     bail!("missing on the PATH:\n{}", list.join("\n"))
-}
-
-fn on_path(program: &str) -> bool {
-    env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|dir| is_program(&dir.join(program))))
-}
-
-fn is_program(path: &Path) -> bool {
-    path.is_file()
-}
-
-fn apt(args: &[&str]) -> Result<()> {
-    let status = Command::new("apt-get")
-        .args(args)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .status()?;
-    if !status.success() {
-        bail!("apt-get {} failed", args.join(" "));
-    }
-    Ok(())
 }

@@ -1,7 +1,6 @@
 //! `up`, `down` and `status` of the sample province.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File},
     path::Path,
     process::Command,
@@ -10,38 +9,16 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use harness::{
-    HUB, NAMESPACE, Spec, Testbed, apply_yaml, eventually, get, hub_kubeconfig, install_hub,
-    install_member, register_member_secret, tools, yaml_files,
+    HUB, NAMESPACE, Spec, Testbed, eventually, get, hub_kubeconfig, install_hub, sample, tools,
 };
-use kube::{
-    Api, Client, ResourceExt,
-    api::{DynamicObject, ListParams},
-    core::{ApiResource, GroupVersionKind},
-};
+use kube::Client;
 use rustix::process::Pid;
-use serde::Deserialize;
 
 use crate::{
     needs,
     processes::{Detached, end},
     state,
 };
-
-/// The live clusters of the sample beside the hub (design §12).
-const MEMBERS: [&str; 3] = ["province", "zj-extranet", "zj-internet"];
-
-/// Reasons that only pass through; any other is a decision.
-const PASSING: [&str; 6] = [
-    "no condition Ready",
-    "Progressing",
-    "AwaitingPool",
-    "AwaitingEnforcement",
-    "MemberUnreachable",
-    "TenantNotReady",
-];
-
-/// How long the operator has to make the sample ready.
-const SAMPLE_READY: Duration = Duration::from_mins(1);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -106,12 +83,12 @@ pub(crate) async fn up(args: Args) -> Result<()> {
     start
         .args(["up", "--detach", "--durable", "--dir"])
         .arg(&state);
-    tools::run(start.args(Spec::with_members(&MEMBERS).arguments()))?;
+    tools::run(start.args(Spec::with_members(&sample::MEMBERS).arguments()))?;
     let testbed = Testbed::attach(&state)?;
     steps.next("hub: definitions, roles, policies");
     install_hub(&testbed).await?;
     steps.next("members: account, roles, policies, and their kubeconfigs as Secrets on the hub");
-    install_members(&testbed).await?;
+    sample::install_members(&testbed).await?;
     steps.next("operator");
     if let Some(binary) = operator {
         start_operator(&testbed, &binary).await?;
@@ -144,42 +121,28 @@ fn say_where(state: &Path, portal: Option<&str>) {
     }
 }
 
-async fn install_members(testbed: &Testbed) -> Result<()> {
-    let secrets = secrets_of_sample()?;
-    for member in MEMBERS {
-        install_member(testbed, member)
-            .await
-            .with_context(|| format!("member {member}"))?;
-        let default = format!("{member}-kubeconfig");
-        let name = secrets.get(member).unwrap_or(&default);
-        register_member_secret(testbed, member, name).await?;
+async fn load_sample(testbed: &Testbed, args: &Args) -> Result<()> {
+    if args.no_sample {
+        println!("      skipped: as asked");
+        return Ok(());
     }
+    let count = sample::load(&testbed.client(HUB).await?).await?;
+    println!("      {count} objects");
     Ok(())
 }
 
-/// The names by which the sample's platforms ask for the kubeconfigs of clusters.
-fn secrets_of_sample() -> Result<BTreeMap<String, String>> {
-    let sample = tools::repository().join("tests/sample");
-    let mut names = BTreeMap::new();
-    if !sample.exists() {
-        return Ok(names);
-    }
-    for file in yaml_files(&sample)? {
-        for document in serde_yaml::Deserializer::from_str(&fs::read_to_string(&file)?) {
-            let object = serde_json::Value::deserialize(document)
-                .with_context(|| format!("in {}", file.display()))?;
-            let clusters = object.pointer("/spec/clusters").and_then(|v| v.as_array());
-            for cluster in clusters.into_iter().flatten() {
-                let secret = cluster.pointer("/connection/kubeconfigSecret");
-                if let (Some(name), Some(secret)) =
-                    (cluster["name"].as_str(), secret.and_then(|s| s.as_str()))
-                {
-                    names.insert(name.to_owned(), secret.to_owned());
-                }
+/// Says how many grants are ready and names those that are not: some of a sample wait for people, so this is no error.
+async fn report_readiness(hub: &Client) -> Result<()> {
+    match sample::decided(hub).await {
+        Ok((count, refused)) => {
+            println!("      {count} grants are in force");
+            for (name, reason) in refused {
+                println!("      {name} is refused, as the sample means it: {reason}");
             }
         }
+        Err(error) => println!("      {error:#}"),
     }
-    Ok(names)
+    Ok(())
 }
 
 async fn start_operator(testbed: &Testbed, binary: &Path) -> Result<()> {
@@ -246,88 +209,6 @@ async fn wait_ready(program: &Detached, address: &str) -> Result<()> {
         program.log.display()
     );
     Ok(())
-}
-
-async fn load_sample(testbed: &Testbed, args: &Args) -> Result<()> {
-    let sample = tools::repository().join("tests/sample");
-    if args.no_sample || !sample.exists() {
-        println!(
-            "      skipped: {}",
-            if args.no_sample {
-                "as asked"
-            } else {
-                "no tests/sample"
-            }
-        );
-        return Ok(());
-    }
-    let hub = testbed.client(HUB).await?;
-    let mut count = 0;
-    for file in yaml_files(&sample)? {
-        let text = fs::read_to_string(&file)?;
-        // A tenant's namespace is made by the operator, a moment after the tenant: grants wait for it.
-        let applied = eventually(&file.display().to_string(), SAMPLE_READY, async || {
-            apply_yaml(&hub, &text, NAMESPACE).await
-        })
-        .await?;
-        count += applied.len();
-    }
-    println!("      {count} objects");
-    Ok(())
-}
-
-/// Waits for the grants to be ready and names those that are not: some of a sample wait for people, so this is no error.
-async fn report_readiness(hub: &Client) -> Result<()> {
-    let kind = GroupVersionKind::gvk("qipan.dev", "v1alpha1", "TenantQuota");
-    let api: Api<DynamicObject> = Api::all_with(hub.clone(), &ApiResource::from_gvk(&kind));
-    let outcome = eventually("every grant is decided", SAMPLE_READY, async || {
-        let quotas = api.list(&ListParams::default()).await?.items;
-        let unready = quotas
-            .iter()
-            .filter_map(|q| Some((q.name_any(), unready(q)?)));
-        let (waiting, refused): (Vec<_>, Vec<_>) =
-            unready.partition(|(_, reason)| PASSING.contains(&reason.as_str()));
-        ensure!(
-            waiting.is_empty(),
-            "{} of {}: {waiting:?}",
-            waiting.len(),
-            quotas.len()
-        );
-        Ok((quotas.len() - refused.len(), refused))
-    })
-    .await;
-    match outcome {
-        Ok((count, refused)) => {
-            println!("      {count} grants are in force");
-            for (name, reason) in refused {
-                println!("      {name} is refused, as the sample means it: {reason}");
-            }
-        }
-        Err(error) => println!("      {error:#}"),
-    }
-    Ok(())
-}
-
-/// Why an object is not ready, or nothing if it is.
-fn unready(object: &DynamicObject) -> Option<String> {
-    let conditions = object
-        .data
-        .pointer("/status/conditions")
-        .and_then(|c| c.as_array());
-    let ready = conditions
-        .into_iter()
-        .flatten()
-        .find(|c| c["type"] == "Ready");
-    match ready {
-        Some(condition) if condition["status"] == "True" => None,
-        Some(condition) => Some(
-            condition["reason"]
-                .as_str()
-                .unwrap_or("no reason")
-                .to_owned(),
-        ),
-        None => Some("no condition Ready".to_owned()),
-    }
 }
 
 pub(crate) fn down(wipe: bool) -> Result<()> {
