@@ -3,7 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::audit::chain::Algorithm;
+use crate::db::DatabaseUrl;
 
 /// The portal of Qipan.
 #[derive(Debug, Parser)]
@@ -19,6 +23,76 @@ pub struct Args {
 pub enum Command {
     /// Serve the pages.
     Serve(Serve),
+    /// Prove the ledger of acts.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+/// What can be done with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Prove the chain, or name the first bad row.
+    Verify(Verify),
+}
+
+/// Flags of `audit verify`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Verify {
+    /// Where the database is.
+    #[command(flatten)]
+    pub database: Database,
+    /// Kubeconfig of the hub, where the head is anchored.
+    #[arg(long, env = "QIPAN_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Namespace of Qipan's own objects.
+    #[arg(long, env = "QIPAN_NAMESPACE", default_value = "qipan-system")]
+    pub namespace: String,
+    /// File with heads that were kept elsewhere: lines of the portal's log, or `<seq> <hash>` each. May be repeated.
+    #[arg(long)]
+    pub heads: Vec<PathBuf>,
+    /// Do not ask the hub: the chain alone cannot show that newest rows were cut off.
+    #[arg(long)]
+    pub without_anchor: bool,
+}
+
+/// Where the database is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Database {
+    /// `sqlite:<file>`, or `postgres://<user>:<password>@<host>/<database>` (then rather in a file: arguments are seen by
+    /// everybody on the machine).
+    #[arg(
+        long,
+        env = "QIPAN_DATABASE_URL",
+        hide_env_values = true,
+        conflicts_with = "database_url_file"
+    )]
+    pub database_url: Option<DatabaseUrl>,
+    /// File that holds the URL, for example of a mounted Secret.
+    #[arg(long, env = "QIPAN_DATABASE_URL_FILE")]
+    pub database_url_file: Option<PathBuf>,
+}
+
+/// Where the database is if nobody says.
+const DEFAULT_DATABASE: &str = "sqlite:qipan-portal.db";
+
+impl Database {
+    /// The URL that was given, or the default: a file in the working directory.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no usable URL.
+    pub fn url(&self) -> anyhow::Result<DatabaseUrl> {
+        match (&self.database_url, &self.database_url_file) {
+            (Some(url), _) => Ok(url.clone()),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(file).with_context(|| {
+                    format!("failed to read the database's URL from {}", file.display())
+                })?;
+                text.parse()
+                    .with_context(|| format!("in {}", file.display()))
+            }
+            (None, None) => Ok(DEFAULT_DATABASE.parse()?),
+        }
+    }
 }
 
 /// Flags of `serve`.
@@ -39,6 +113,12 @@ pub struct Serve {
     /// Namespace of Qipan's own objects.
     #[arg(long, env = "QIPAN_NAMESPACE", default_value = "qipan-system")]
     pub namespace: String,
+    /// Where the database is.
+    #[command(flatten)]
+    pub database: Database,
+    /// What new rows of the ledger are hashed with; rows that are there keep their own.
+    #[arg(long, env = "QIPAN_AUDIT_HASH", value_enum, default_value_t = Algorithm::Sha256)]
+    pub audit_hash: Algorithm,
     /// Offer the demo sign-in, in which anybody may take any post. Never where others can reach the portal.
     #[arg(long, env = "QIPAN_DEMO")]
     pub demo: bool,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use portal::args::{Args, Command};
+use portal::args::{Args, Command, LogFormat};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -12,6 +12,10 @@ async fn main() -> ExitCode {
         Command::Serve(serve) => {
             portal::telemetry::start(serve.log_format);
             portal::server::run(serve).await
+        }
+        Command::Audit(audit) => {
+            portal::telemetry::start(LogFormat::Text);
+            portal::audit::commands::run(audit).await
         }
     };
     match outcome {

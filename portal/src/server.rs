@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::args::Serve;
 use crate::background;
 use crate::cluster::{self, Cluster, Kind, Sync};
+use crate::records::Records;
 use crate::router;
 use crate::state::AppState;
 
@@ -34,12 +35,14 @@ pub async fn run(serve: Serve) -> anyhow::Result<()> {
         .await
         .context("the hub cannot be configured")?;
     let (end, ending) = watch::channel(false);
+    let records = Records::open(&serve, client.clone(), ending.clone()).await?;
     let state = AppState::new(
         Cluster::start(client),
         serve.demo,
         serve.public_url.as_deref(),
         ending.clone(),
-    );
+    )
+    .with_records(records.clone());
     let admin = router::admin(state.clone());
     let mut app = router::pages(state);
     if let Some(address) = serve.admin_listen {
@@ -66,7 +69,9 @@ pub async fn run(serve: Serve) -> anyhow::Result<()> {
         () = asked_to_end() => tracing::info!("ending"),
     }
     end.send_replace(true);
-    if let Ok(served) = tokio::time::timeout(LAST_PAGES, pages).await {
+    let served = tokio::time::timeout(LAST_PAGES, pages).await;
+    records.end().await;
+    if let Ok(served) = served {
         return served.context("serving failed");
     }
     tracing::warn!("pages were still open at the end");

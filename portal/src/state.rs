@@ -9,6 +9,7 @@ use crate::access::Access;
 use crate::cluster::Cluster;
 use crate::events::Seats;
 use crate::identity::Sessions;
+use crate::records::Records;
 
 /// What every handler can reach. Cloning it is cheap.
 #[derive(Clone, FromRef)]
@@ -21,6 +22,9 @@ pub struct AppState {
     pub sessions: Arc<Sessions>,
     /// How many pages each person holds open.
     pub seats: Arc<Seats>,
+    /// The database and the ledger; absent only in tests of pages that need neither.
+    #[from_ref(skip)]
+    pub records: Option<Records>,
     /// Becomes true when the program ends.
     pub ending: watch::Receiver<bool>,
     /// Whether the demo sign-in is offered.
@@ -48,11 +52,19 @@ impl AppState {
             access: Arc::default(),
             sessions: Arc::default(),
             seats: Arc::default(),
+            records: None,
             ending,
             demo,
             secure: public_url.is_some_and(|url| url.starts_with("https://")),
             origin: public_url.map(|url| url.trim_end_matches('/').into()),
         }
+    }
+
+    /// The same with a database and a ledger.
+    #[must_use]
+    pub fn with_records(mut self, records: Records) -> Self {
+        self.records = Some(records);
+        self
     }
 
     /// The session cookie. Over https it is bound to this host by its name.

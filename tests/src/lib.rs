@@ -11,6 +11,7 @@ mod eventually;
 mod http;
 mod install;
 mod leaf;
+mod postgres;
 mod programs;
 pub mod sample;
 mod testbed;
@@ -27,5 +28,6 @@ pub use install::{
     register_member_secret,
 };
 pub use leaf::Leaf;
+pub use postgres::Postgres;
 pub use programs::{Operator, Options, Portal, Program, free_port};
 pub use testbed::{HUB, Oidc, Spec, Testbed};

@@ -229,6 +229,11 @@ impl Portal {
     /// Starts `qipan-portal serve --demo` and waits until it is ready.
     pub async fn start(testbed: &Testbed, mut options: Options) -> Result<Self> {
         options.args.insert(0, "--demo".to_owned());
+        let said = |name: &str| options.args.iter().any(|arg| arg == name);
+        if !said("--database-url") && !said("--database-url-file") {
+            let database = format!("sqlite:{}", testbed.dir().join("portal.db").display());
+            options.args.extend(["--database-url".to_owned(), database]);
+        }
         let (mut program, address) = start("qipan-portal", "serve", testbed, options).await?;
         program.wait_ready(&address).await?;
         Ok(Self { program, address })

@@ -20,9 +20,10 @@ mod roles;
 
 const NAMESPACE: &str = "qipan-system";
 /// Everything that is off by default, switched on.
-const ALL: [&str; 6] = [
+const ALL: [&str; 7] = [
     "hubIsMember=true",
     "portal.replicas=2",
+    "portal.database.secretName=portal-database",
     "portal.demo=true",
     "publicUrl=https://portal.example.gov.cn",
     "metrics.serviceMonitor.enabled=true",
@@ -121,6 +122,8 @@ fn wrong_values_are_refused() -> Result<()> {
         "portal.service.type=ExternalName",
         "portal.service.port=70000",
         "portal.demo=1",
+        "portal.auditHash=md5",
+        "portal.database.persistence.size=much",
         "publicUrl=portal.example.gov.cn",
         "metrics.serviceMonitor.interval=often",
         "imagePullSecrets[0].nmae=pull",
@@ -133,6 +136,27 @@ fn wrong_values_are_refused() -> Result<()> {
             "{wrong}: {refusal}"
         );
     }
+    Ok(())
+}
+
+#[test]
+fn replicas_of_the_portal_share_a_database() -> Result<()> {
+    let refusal = render(&["portal.replicas=2"]).map_err(|e| e.to_string());
+    ensure!(
+        refusal
+            .as_ref()
+            .is_err_and(|e| e.contains("portal.database.secretName")),
+        "{refusal:?}"
+    );
+    let objects = rendered(&[])?;
+    let deployment = find(&objects, "Deployment", "qipan-portal")?;
+    ensure!(
+        deployment["spec"]["strategy"]["type"] == "Recreate",
+        "{deployment}"
+    );
+    find(&objects, "PersistentVolumeClaim", "qipan-portal-database")?;
+    let shared = rendered(&["portal.database.secretName=db"])?;
+    ensure!(find(&shared, "PersistentVolumeClaim", "qipan-portal-database").is_err());
     Ok(())
 }
 

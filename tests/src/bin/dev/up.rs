@@ -165,6 +165,8 @@ async fn start_portal(testbed: &Testbed, binary: &Path) -> Result<String> {
     let mut command: Vec<String> = vec![binary.display().to_string()];
     command.extend(["serve", "--demo", "--listen", &address].map(String::from));
     command.extend(["--kubeconfig".to_owned(), kubeconfig.display().to_string()]);
+    let database = format!("sqlite:{}", testbed.dir().join("portal.db").display());
+    command.extend(["--database-url".to_owned(), database]);
     detached.start(&command)?;
     wait_ready(&detached, &address).await?;
     Ok(format!("http://{address}"))
