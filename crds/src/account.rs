@@ -3,6 +3,11 @@
 //! One level above the leaves (design §4): a claim is reserved here by compare-and-swap, the grant then writes its own
 //! `admitted`, and the reservation is settled when that is seen. Every crash between the three leaves a state that reads
 //! as "charged", never as "free".
+//!
+//! Compare-and-swap orders the writes of an account, but not what their writers know of the grants. So each account names
+//! its writer by a fence: a process first writes its fence and nothing else, then makes sure that its view of the grants is
+//! at least as new as that write, and only then counts and promises. A process whose fence is smaller than the stored one
+//! was overtaken and writes no more, however long it slept and whichever of its watches lags.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,8 +27,59 @@ pub struct Reservation {
     /// The generation of its spec that was judged. A grant takes up a reservation of its own generation only, so that a
     /// promise read late is never taken up after it was withdrawn.
     pub generation: i64,
+    /// The grant's attempt (`status.attempt`) that it was made for: a grant that gives a promise back counts on, and the
+    /// promise of an earlier attempt is never taken up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: i64,
     /// What is promised above what the grant is charged already.
     pub amount: ResourceList,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+pub(crate) const fn is_zero(count: &i64) -> bool {
+    *count == 0
+}
+
+/// What a promise is made to: a grant, at a generation of its spec, in one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taker<'a> {
+    /// UID of the `TenantQuota`.
+    pub uid: &'a str,
+    /// Generation of its spec.
+    pub generation: i64,
+    /// Its `status.attempt`.
+    pub attempt: i64,
+}
+
+impl<'a> From<&'a crate::TenantQuota> for Taker<'a> {
+    fn from(quota: &'a crate::TenantQuota) -> Self {
+        Self {
+            uid: quota.metadata.uid.as_deref().unwrap_or_default(),
+            generation: quota.metadata.generation.unwrap_or(0),
+            attempt: quota.status.as_ref().map_or(0, |s| s.attempt),
+        }
+    }
+}
+
+/// Who writes an account, and whether its view of the grants is known to be new enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writer {
+    /// Resource version of the Lease by which this process leads: later leaders have larger ones.
+    pub fence: i64,
+    /// Whether the grants were seen as they stood after this process had put its fence into the account, every one of them.
+    pub proven: bool,
+}
+
+/// The next state of an account, and whether its writer must look at the grants anew before it can say more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// The state.
+    pub account: Account,
+    /// Whether something is to change that this writer may not yet decide.
+    pub prove: bool,
 }
 
 /// The state of one account, as stored in a status.
@@ -42,6 +98,20 @@ pub struct Account {
     /// What open requests hold until they are decided or end.
     #[serde(default, skip_serializing_if = "ResourceList::is_empty")]
     pub held: ResourceList,
+    /// The writer: resource version of the Lease by which the operator led that wrote this last. Smaller ones write no more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fence: i64,
+}
+
+/// What an account lacks for an increase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// The resource.
+    pub resource: String,
+    /// What is asked for.
+    pub asked: Quantity,
+    /// What is free, never below zero.
+    pub free: Quantity,
 }
 
 /// One grant as an account sees it.
@@ -53,13 +123,16 @@ pub struct Claim {
     pub grant: String,
     /// Generation of its spec.
     pub generation: i64,
+    /// Its `status.attempt`.
+    pub attempt: i64,
     /// When it was created, for the order of claims.
     pub created: jiff::Timestamp,
     /// What its spec asks for; zero while it is being deleted or refused for other reasons.
     pub wanted: ResourceList,
     /// What it is charged (`status.admitted`).
     pub admitted: ResourceList,
-    /// Whether it may be charged more at all (valid, tenant ready, platform open, reserved at the accounts before this).
+    /// Whether it may be charged more at all (valid, tenant ready, platform open, reserved at the accounts before this, room
+    /// in the accounts after it).
     pub may_grow: bool,
 }
 
@@ -68,6 +141,22 @@ impl Claim {
     #[must_use]
     pub fn increase(&self) -> ResourceList {
         self.wanted.excess_over(&self.admitted)
+    }
+
+    fn taker(&self) -> Taker<'_> {
+        Taker {
+            uid: &self.uid,
+            generation: self.generation,
+            attempt: self.attempt,
+        }
+    }
+}
+
+impl Reservation {
+    fn is_for(&self, taker: &Taker<'_>) -> bool {
+        self.uid == taker.uid
+            && self.generation == taker.generation
+            && self.attempt == taker.attempt
     }
 }
 
@@ -89,12 +178,26 @@ impl Account {
             .fold(self.granted.of(name), |sum, r| sum.plus(r.amount.of(name)))
     }
 
-    /// The reservation that a grant of this generation may take up.
+    /// The reservation that a grant may take up.
     #[must_use]
-    pub fn reservation(&self, uid: &str, generation: i64) -> Option<&Reservation> {
-        self.pending
-            .iter()
-            .find(|r| r.uid == uid && r.generation == generation)
+    pub fn reservation(&self, taker: &Taker<'_>) -> Option<&Reservation> {
+        self.pending.iter().find(|r| r.is_for(taker))
+    }
+
+    /// What keeps a grant from an increase here: nothing where it is promised already, or where there is room. Names that the
+    /// account does not count are free.
+    #[must_use]
+    pub fn refuses(&self, taker: &Taker<'_>, increase: &ResourceList) -> Option<Shortage> {
+        if self.reservation(taker).is_some() {
+            return None;
+        }
+        let counted = increase.in_names_of(&self.total);
+        let (resource, asked, free) = self.short_of(&counted)?;
+        Some(Shortage {
+            resource: resource.to_owned(),
+            asked,
+            free,
+        })
     }
 
     /// The first resource of an increase that is not free, with what is free of it (never below zero).
@@ -109,23 +212,54 @@ impl Account {
             .map(|(name, amount)| (name, amount, self.free(name).max(Quantity::ZERO)))
     }
 
-    /// The next state of the account: settles what was taken up, drops promises to generations that are gone, and promises
-    /// what fits in the order (creation, name). Accepted grants are never displaced.
-    ///
-    /// `claims` must be a view at least as new as the one that this account was last written from.
+    /// The next state of the account: settles what was taken up, drops promises to generations and attempts that are gone,
+    /// and promises what fits in the order (creation, name). Accepted grants are never displaced. A writer that is new to the
+    /// account changes nothing but the fence.
     #[must_use]
-    pub fn next(&self, total: ResourceList, held: ResourceList, claims: &[Claim]) -> Self {
-        let granted = claims.iter().map(|c| &c.admitted).sum();
+    pub fn next(
+        &self,
+        total: ResourceList,
+        held: ResourceList,
+        claims: &[Claim],
+        writer: Writer,
+    ) -> Next {
+        let wanted = self.settled(total, held, claims);
+        let as_it_is = |prove| Next {
+            account: self.clone(),
+            prove,
+        };
+        if wanted == *self || self.fence > writer.fence {
+            return as_it_is(false);
+        }
+        if self.fence < writer.fence {
+            return Next {
+                account: Self {
+                    fence: writer.fence,
+                    total: wanted.total,
+                    ..self.clone()
+                },
+                prove: true,
+            };
+        }
+        if !writer.proven {
+            return as_it_is(true);
+        }
+        Next {
+            account: wanted,
+            prove: false,
+        }
+    }
+
+    fn settled(&self, total: ResourceList, held: ResourceList, claims: &[Claim]) -> Self {
         let mut next = Self {
             total,
-            granted,
+            granted: claims.iter().map(|c| &c.admitted).sum(),
             pending: Vec::new(),
             held,
+            fence: self.fence,
         };
         for old in &self.pending {
-            let claim = claims
-                .iter()
-                .find(|c| c.uid == old.uid && c.generation == old.generation);
+            let claim = claims.iter().find(|c| old.is_for(&c.taker()));
             let left = claim.map(Claim::increase).unwrap_or_default();
             if !left.is_empty() {
                 next.pending.push(Reservation {
@@ -150,6 +284,7 @@ impl Account {
                     uid: claim.uid.clone(),
                     grant: claim.grant.clone(),
                     generation: claim.generation,
+                    attempt: claim.attempt,
                     amount: increase,
                 });
             }
@@ -173,6 +308,7 @@ mod tests {
             uid: uid.into(),
             grant: format!("qp-{uid}/g"),
             generation: 1,
+            attempt: 0,
             created: Timestamp::from_second(second).unwrap(),
             wanted: cpu(wanted),
             admitted: cpu(admitted),
@@ -180,11 +316,30 @@ mod tests {
         }
     }
 
+    const PROVEN: Writer = Writer {
+        fence: 7,
+        proven: true,
+    };
+
+    /// An account of `total` that this writer keeps already.
+    fn kept() -> Account {
+        Account {
+            fence: 7,
+            ..Account::default()
+        }
+    }
+
+    fn next(account: &Account, total: i64, claims: &[Claim]) -> Account {
+        let next = account.next(cpu(total), ResourceList::default(), claims, PROVEN);
+        assert!(!next.prove);
+        next.account
+    }
+
     #[test]
     fn of_two_claims_for_the_last_unit_the_older_is_promised() {
-        let account = Account::default().next(
-            cpu(10),
-            ResourceList::default(),
+        let account = next(
+            &kept(),
+            10,
             &[claim("late", 2, 6, 0), claim("early", 1, 6, 0)],
         );
         assert_eq!(account.pending.len(), 1);
@@ -197,37 +352,75 @@ mod tests {
 
     #[test]
     fn a_promise_settles_when_it_is_taken_up_and_counts_until_then() {
-        let first =
-            Account::default().next(cpu(10), ResourceList::default(), &[claim("a", 1, 6, 0)]);
+        let first = next(&kept(), 10, &[claim("a", 1, 6, 0)]);
         assert_eq!(first.free("requests.cpu"), Quantity::units(4));
-        let second = first.next(cpu(10), ResourceList::default(), &[claim("a", 1, 6, 6)]);
+        let second = next(&first, 10, &[claim("a", 1, 6, 6)]);
         assert!(second.pending.is_empty());
         assert_eq!(second.free("requests.cpu"), Quantity::units(4));
     }
 
     #[test]
-    fn a_promise_to_an_older_generation_is_withdrawn() {
-        let first =
-            Account::default().next(cpu(10), ResourceList::default(), &[claim("a", 1, 6, 0)]);
+    fn a_promise_to_an_older_generation_or_an_attempt_that_was_given_up_is_withdrawn() {
+        let first = next(&kept(), 10, &[claim("a", 1, 6, 0)]);
         let newer = Claim {
             generation: 2,
             may_grow: false,
             ..claim("a", 1, 6, 0)
         };
-        let second = first.next(cpu(10), ResourceList::default(), &[newer]);
-        assert!(second.reservation("a", 1).is_none());
-        assert!(second.pending.is_empty());
+        assert!(next(&first, 10, &[newer]).pending.is_empty());
+        let again = Claim {
+            attempt: 1,
+            ..claim("a", 1, 6, 0)
+        };
+        let second = next(&first, 10, std::slice::from_ref(&again));
+        assert!(second.reservation(&claim("a", 1, 6, 0).taker()).is_none());
+        assert!(second.reservation(&again.taker()).is_some());
     }
 
     #[test]
     fn lowering_the_total_below_the_grants_displaces_nobody_and_admits_nobody() {
-        let account = Account::default().next(
-            cpu(5),
-            ResourceList::default(),
-            &[claim("a", 1, 6, 6), claim("b", 2, 1, 0)],
-        );
+        let account = next(&kept(), 5, &[claim("a", 1, 6, 6), claim("b", 2, 1, 0)]);
         assert_eq!(account.granted, cpu(6));
         assert!(account.pending.is_empty());
+    }
+
+    #[test]
+    fn a_new_leader_first_takes_the_account_over_and_looks_and_an_overtaken_one_writes_no_more() {
+        let before = next(&kept(), 10, &[claim("a", 1, 6, 6)]);
+        // Its view of the grants is from before `a` was charged: with it, `b` would be promised what `a` has.
+        let stale = [claim("a", 1, 6, 0), claim("b", 2, 6, 0)];
+        let mut writer = Writer {
+            fence: 9,
+            proven: false,
+        };
+        let taken = before.next(cpu(10), ResourceList::default(), &stale, writer);
+        assert!(taken.prove && taken.account.pending.is_empty());
+        assert_eq!((taken.account.fence, &taken.account.granted), (9, &cpu(6)));
+        let taken = taken.account;
+        let still = taken.next(cpu(10), ResourceList::default(), &stale, writer);
+        assert_eq!((still.account, still.prove), (taken.clone(), true));
+        let overtaken = taken.next(cpu(10), ResourceList::default(), &stale, PROVEN);
+        assert_eq!((overtaken.account, overtaken.prove), (taken.clone(), false));
+        writer.proven = true;
+        let fresh = [claim("a", 1, 6, 6), claim("b", 2, 6, 0)];
+        let next = taken.next(cpu(10), ResourceList::default(), &fresh, writer);
+        assert_eq!((next.account, next.prove), (taken, false));
+    }
+
+    #[test]
+    fn a_new_leader_writes_nothing_where_nothing_is_to_change() {
+        let before = next(&kept(), 10, &[claim("a", 1, 6, 6)]);
+        let writer = Writer {
+            fence: 9,
+            proven: false,
+        };
+        let same = before.next(
+            cpu(10),
+            ResourceList::default(),
+            &[claim("a", 1, 6, 6)],
+            writer,
+        );
+        assert_eq!((same.account, same.prove), (before, false));
     }
 
     proptest! {
@@ -235,18 +428,18 @@ mod tests {
         #[test]
         fn never_more_than_the_total(steps in prop::collection::vec((0..4_usize, 0..9_i64, any::<bool>()), 1..60)) {
             let mut claims: Vec<_> = (0..4).map(|i| claim(&format!("g{i}"), i, 0, 0)).collect();
-            let mut account = Account::default();
+            let mut account = kept();
             for (i, wanted, take) in steps {
                 if take {
                     let c = &mut claims[i];
-                    if account.reservation(&c.uid, c.generation).is_some() {
+                    if account.reservation(&c.taker()).is_some() {
                         c.admitted = c.admitted.max(&c.wanted);
                     }
                 } else {
                     claims[i].wanted = cpu(wanted);
                     claims[i].generation += 1;
                 }
-                account = account.next(cpu(12), ResourceList::default(), &claims);
+                account = next(&account, 12, &claims);
                 let sum: ResourceList = claims.iter().map(|c| &c.admitted).sum();
                 prop_assert!(sum.of("requests.cpu") <= Quantity::units(12));
                 prop_assert!(account.charged("requests.cpu") <= Quantity::units(12));

@@ -85,6 +85,8 @@ reasons! {
     Lowering,
     /// More is in force or in use than granted.
     OverGrant,
+    /// More than granted is in use, and the grace period is over: a finding.
+    OverGrantOverdue,
     /// The ledger was lost and is being rebuilt from the members.
     Recovering,
     /// The member does not answer: everything about it is unknown.

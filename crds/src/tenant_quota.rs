@@ -210,6 +210,10 @@ pub struct TenantQuotaStatus {
     /// What the pool and the budgets are charged for this grant: what may be in force at most.
     #[serde(default)]
     pub admitted: ResourceList,
+    /// Counts the promises that the grant has given back because another account above it was short: a promise made for an
+    /// earlier attempt is not taken up.
+    #[serde(default, skip_serializing_if = "crate::account::is_zero")]
+    pub attempt: i64,
     /// The ledger: what each namespace may have in force. Written before the namespaces are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaves: Vec<LeafEntry>,
@@ -241,7 +245,4 @@ pub struct LeafEntry {
     pub target: ResourceList,
     /// Counts the changes of target; a write carries it and lands only over a smaller one.
     pub epoch: i64,
-    /// When target last changed: a creation that was sent before may still arrive within the settle time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<jiff::Timestamp>,
 }

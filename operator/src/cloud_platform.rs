@@ -13,10 +13,11 @@ mod pools;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crds::account::Writer;
 use crds::cloud_platform::{CloudPlatformStatus, ClusterState, PlatformMode};
 use crds::governance_profile::GovernanceProfileSpec;
 use crds::words::Day;
-use crds::{CloudPlatform, Conditions, ResourceList};
+use crds::{CloudPlatform, Conditions, ResourceList, Tenant};
 use jiff::Timestamp;
 use kube::Api;
 use kube::runtime::reflector::ObjectRef;
@@ -37,6 +38,8 @@ pub struct World {
     pub today: Day,
     /// What is known of each connected cluster.
     pub members: BTreeMap<String, MemberView>,
+    /// Who writes the pools' ledgers.
+    pub writer: Writer,
     /// The grants on the platform, by pool.
     pub grants: BTreeMap<String, Vec<Grant>>,
 }
@@ -71,11 +74,15 @@ impl Reconciler for CloudPlatforms {
     fn observe(cx: &Context, platform: &CloudPlatform) -> World {
         let name = platform.metadata.name.as_deref().unwrap_or_default();
         let today = crate::tenant_quota::today();
+        let mut writer = cx.accounts.writer(platform.metadata.uid.as_deref());
+        let (grants, complete) = grants(cx, platform, name, today);
+        writer.proven &= complete;
         World {
+            writer,
+            grants,
             profile: cx.hub.profile().map(|p| p.spec),
             today,
             members: cx.members.of_platform(name),
-            grants: grants(cx, platform, name, today),
         }
     }
 
@@ -110,7 +117,8 @@ impl Reconciler for CloudPlatforms {
         });
         status.grants =
             i64::try_from(world.grants.values().map(Vec::len).sum::<usize>()).unwrap_or(i64::MAX);
-        status.pools = pools::pools(platform, world);
+        let (pools, inquiries) = pools::pools(platform, world);
+        status.pools = pools;
         judge::checks(platform, world, &mut status, now);
         let deleting = platform.metadata.deletion_timestamp.is_some();
         judge::conditions(platform, world, &mut status, now);
@@ -120,6 +128,7 @@ impl Reconciler for CloudPlatforms {
             finalizer: if deleting { status.grants > 0 } else { true },
             // Attestations and approvals end at midnight; nothing else here depends on the clock.
             requeue: Some(Duration::from_hours(1)),
+            inquiries,
             ..Plan::say(status)
         }
     }
@@ -129,12 +138,13 @@ impl Reconciler for CloudPlatforms {
     }
 }
 
+/// The grants on a platform, by pool, and whether those of a broken shape were counted.
 fn grants(
     cx: &Context,
     platform: &CloudPlatform,
     name: &str,
     today: Day,
-) -> BTreeMap<String, Vec<Grant>> {
+) -> (BTreeMap<String, Vec<Grant>>, bool) {
     let mut grants: BTreeMap<String, Vec<Grant>> = BTreeMap::new();
     for quota in good(&cx.hub.quotas) {
         let Ok(quota) = &quota.0 else { continue };
@@ -144,13 +154,22 @@ fn grants(
         let namespace = quota.metadata.namespace.as_deref().unwrap_or_default();
         let tenant =
             crds::keys::tenant_of_namespace(namespace).and_then(|t| by_name(&cx.hub.tenants, t));
-        let grant = pools::grant(quota, tenant.as_ref(), platform, today);
+        let budgets = |tenant: &Tenant| crate::tenant::budgets(cx, tenant);
+        let grant = pools::grant(quota, tenant.as_ref(), platform, today, budgets);
         grants
             .entry(quota.spec.pool.clone())
             .or_default()
             .push(grant);
     }
-    grants
+    let (unreadable, complete) = cx.unreadable();
+    for (grant, found) in unreadable.into_iter().filter(|(_, f)| f.platform == name) {
+        grants.entry(found.pool.clone()).or_default().push(Grant {
+            claim: found.claim(&grant, &found.admitted),
+            used: None,
+            in_force: false,
+        });
+    }
+    (grants, complete)
 }
 
 #[cfg(test)]

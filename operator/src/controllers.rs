@@ -12,6 +12,7 @@ use crate::cloud_platform::{CloudPlatforms, docking};
 use crate::governance_profile::GovernanceProfiles;
 use crate::member::Members;
 use crate::runtime::Context;
+use crate::runtime::accounts::Accounts;
 use crate::runtime::controller::{run, spawn};
 use crate::runtime::events::Events;
 use crate::runtime::hub::{Guarded, Hub, Queue, Queues};
@@ -61,7 +62,7 @@ fn queues() -> (Queues, Readers) {
     )
 }
 
-/// Starts every controller. Returns once the hub was listed and they run.
+/// Starts every controller, under the fence of this leadership. Returns once the hub was listed and they run.
 ///
 /// # Errors
 /// When the hub cannot be listed.
@@ -69,6 +70,7 @@ pub async fn start(
     client: Client,
     namespace: &str,
     identity: &str,
+    fence: i64,
 ) -> anyhow::Result<Arc<Context>> {
     let (queues, readers) = queues();
     let hub = Hub::start(client.clone(), namespace, queues.clone()).await?;
@@ -78,6 +80,7 @@ pub async fn start(
         hub,
         members,
         events: Events::start(client, identity),
+        accounts: Accounts::of(fence),
     });
     spawn("docking", dock(Arc::clone(&cx), readers.docking));
     spawn(

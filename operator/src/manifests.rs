@@ -29,7 +29,7 @@ fn child_verbs(kind: ChildKind) -> &'static [&'static str] {
     match kind {
         ChildKind::Namespace => &["get", "list", "watch", "create", "patch", "delete"],
         // A quota is never deleted: it goes with its namespace, or stays at zero.
-        ChildKind::ResourceQuota => &["list", "watch", "create", "patch"],
+        ChildKind::ResourceQuota => &["get", "list", "watch", "create", "patch"],
         ChildKind::LimitRange | ChildKind::NetworkPolicy | ChildKind::RoleBinding => {
             &["list", "watch", "create", "patch", "delete"]
         }
@@ -47,6 +47,9 @@ pub fn member_rules() -> Vec<PolicyRule> {
         })
         .collect();
     rules.push(rule("", &["nodes"], &["list"]));
+    // What a leaf's quota should count, when a limit is lowered.
+    let charged = ["persistentvolumeclaims", "pods", "services"];
+    rules.push(rule("", &charged, &["list"]));
     let admission = [
         "validatingadmissionpolicies",
         "validatingadmissionpolicybindings",

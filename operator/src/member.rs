@@ -4,14 +4,17 @@
 //! is written to it or decided from it, and it is listed anew when it answers as itself.
 
 mod cache;
+mod charged;
 mod connection;
 mod kubeconfig;
 pub mod policies;
 mod probe;
+mod proof;
 mod registry;
 
 pub use cache::{ClusterCache, QuotaSeen, Seen};
 pub use connection::Connection;
 pub use kubeconfig::{Credential, KubeconfigError, client_settings};
 pub use probe::Facts;
+pub use proof::{Leaf, Proof};
 pub use registry::{Desired, MemberKey, MemberView, Members, Source};

@@ -1,10 +1,8 @@
 //! From flags to running controllers, and back down again.
 
-use std::future::Future;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,16 +52,19 @@ pub async fn run(args: Run) -> anyhow::Result<()> {
     let mut stop = std::pin::pin!(signalled());
     // A standby replica is ready: it serves nobody but takes over.
     ready.set();
-    tokio::select! {
-        () = elector.acquire(now) => {}
+    let fence = tokio::select! {
+        fence = elector.acquire() => fence,
         () = &mut stop => return Ok(()),
-    }
+    };
     LEADER.set(1);
-    tracing::info!(identity, "leading");
-    let cx = controllers_or_stop(&client, &namespace, &identity, &mut stop).await?;
+    tracing::info!(identity, fence, "leading");
+    let cx = tokio::select! {
+        started = crate::controllers::start(client.clone(), &namespace, &identity, fence) => Some(started?),
+        () = &mut stop => None,
+    };
     let Some(_cx) = cx else { return Ok(()) };
     tokio::select! {
-        () = elector.hold(now) => {
+        () = elector.hold() => {
             LEADER.set(0);
             anyhow::bail!("the lease was lost; another replica leads")
         }
@@ -71,28 +72,8 @@ pub async fn run(args: Run) -> anyhow::Result<()> {
     }
     tracing::info!("stopping: the lease is given up");
     // Passes under way end with the process; each is safe to cut at any point (design §4).
-    let _ = tokio::time::timeout(Duration::from_secs(3), elector.release(now())).await;
+    let _ = tokio::time::timeout(Duration::from_secs(3), elector.release()).await;
     Ok(())
-}
-
-async fn controllers_or_stop(
-    client: &Client,
-    namespace: &str,
-    identity: &str,
-    stop: &mut (impl Future<Output = ()> + Unpin),
-) -> anyhow::Result<Option<std::sync::Arc<crate::runtime::Context>>> {
-    tokio::select! {
-        started = crate::controllers::start(client.clone(), namespace, identity) => Ok(Some(started?)),
-        () = stop => Ok(None),
-    }
-}
-
-fn now() -> Timestamp {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the edge where time enters the lease"
-    )]
-    Timestamp::now()
 }
 
 async fn signalled() {

@@ -7,21 +7,25 @@
 //!                                                                                 ├ finalizer, when nothing is left
 //!                                                                                 └ status, if it differs; one event
 //! ```
+//! Where a decision needs what no cache can tell, the plan asks (an inquiry), and the next pass has the answer.
 //! A conflict anywhere starts the pass over; nothing that a stale view decided is ever stored.
 
+pub mod accounts;
 pub mod apply;
+pub mod clock;
 pub mod controller;
 pub mod error;
 pub mod events;
 pub mod gather;
 pub mod hub;
+pub mod inquiry;
 pub mod lease;
 pub mod metrics;
 pub mod plan;
 
 pub use controller::{Reconciler, run};
 pub use error::Error;
-pub use plan::{Child, ChildKind, Children, Placed, Plan, Target};
+pub use plan::{Child, ChildKind, Children, Inquiry, Placed, Plan, Target};
 
 use std::sync::Arc;
 
@@ -33,6 +37,8 @@ pub struct Context {
     pub hub: hub::Hub,
     /// The members: their connections and what is known of them.
     pub members: Arc<Members>,
+    /// By what right accounts are written.
+    pub accounts: accounts::Accounts,
     /// Where events go.
     pub events: events::Events,
 }

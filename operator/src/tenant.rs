@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crds::account::Claim;
+use crds::account::{Claim, Next, Taker, Writer};
 use crds::tenant::{PlatformGrants, TenantStatus};
 use crds::words::{DeletionPolicy, Subject, SubjectKind};
 use crds::{
@@ -22,7 +22,7 @@ use crate::children;
 use crate::runtime::controller::{Judged, Reconciler};
 use crate::runtime::hub::{Guarded, by_name, good};
 use crate::runtime::plan::ChildKey;
-use crate::runtime::{ChildKind, Children, Context, Placed, Plan, Target};
+use crate::runtime::{ChildKind, Children, Context, Inquiry, Placed, Plan, Target};
 use crate::tenant_quota::validate;
 
 /// Parents are followed no further: a deeper chain is a cycle or a mistake.
@@ -39,6 +39,8 @@ pub struct World {
     pub grants: Vec<TenantQuota>,
     /// What its budget's ledger looks at: all grants of the unit and below.
     pub claims: Vec<Claim>,
+    /// Who writes that ledger.
+    pub writer: Writer,
     /// UID of its namespace on the hub, if it is there.
     pub namespace: Option<String>,
 }
@@ -145,17 +147,19 @@ impl Reconciler for Tenants {
             q.0.as_ref().ok().filter(mine).cloned()
         });
         let grants = grants.collect();
+        let mut writer = cx.accounts.writer(tenant.metadata.uid.as_deref());
         let claims = if tenant.spec.budget.is_some() {
-            let all = good(&cx.hub.quotas);
-            all.filter_map(|q| claim(cx, own, q.0.as_ref().ok()?))
-                .collect()
+            let (claims, complete) = claims(cx, own);
+            writer.proven &= complete;
+            claims
         } else {
             Vec::new()
         };
         World {
+            claims,
+            writer,
             above: above(tenant, |name| by_name(&cx.hub.tenants, name)),
             grants,
-            claims,
             namespace: cx
                 .members
                 .get(&Target::Hub)
@@ -168,10 +172,12 @@ impl Reconciler for Tenants {
         let mut status = tenant.status.clone().unwrap_or_default();
         let generation = tenant.metadata.generation;
         summarise(&mut status, world);
-        status.budget = tenant.spec.budget.as_ref().map(|budget| {
+        let budget = tenant.spec.budget.as_ref().map(|budget| {
             let total = validate::canonical("spec.budget", budget).unwrap_or_default();
-            account(tenant).next(total, ResourceList::default(), &world.claims)
+            account(tenant).next(total, ResourceList::default(), &world.claims, world.writer)
         });
+        let inquiries = tenant_inquiries(tenant, budget.as_ref());
+        status.budget = budget.map(|next| next.account);
         if tenant.metadata.deletion_timestamp.is_some() {
             return wind_up(tenant, world, status, now);
         }
@@ -187,6 +193,7 @@ impl Reconciler for Tenants {
                 .set(ConditionType::Ready, &verdict, generation, now);
             return Plan {
                 finalizer: status.namespace.is_some(),
+                inquiries,
                 ..Plan::say(status)
             };
         }
@@ -204,6 +211,7 @@ impl Reconciler for Tenants {
         Plan {
             children: Children::Exactly(children(tenant, above)),
             finalizer: true,
+            inquiries,
             ..Plan::say(status)
         }
     }
@@ -211,6 +219,41 @@ impl Reconciler for Tenants {
     fn api(cx: &Context, _: &ObjectRef<Guarded<Tenant>>) -> Api<Tenant> {
         Api::all(cx.hub.client.clone())
     }
+}
+
+/// Asks for the grants where a budget's ledger needs them.
+fn tenant_inquiries(tenant: &Tenant, budget: Option<&Next>) -> Vec<Inquiry> {
+    let uid = tenant.metadata.uid.clone().unwrap_or_default();
+    let needed = budget.filter(|next| next.prove);
+    needed
+        .map(|_| Inquiry::Grants { uid })
+        .into_iter()
+        .collect()
+}
+
+/// The grants of a unit and below as its budget sees them, and whether those of a broken shape were counted.
+fn claims(cx: &Context, unit: &str) -> (Vec<Claim>, bool) {
+    let all = good(&cx.hub.quotas);
+    let mut claims: Vec<_> = all
+        .filter_map(|q| claim(cx, unit, q.0.as_ref().ok()?))
+        .collect();
+    let budget = by_name(&cx.hub.tenants, unit).and_then(|t| t.spec.budget);
+    let names = budget
+        .and_then(|b| validate::canonical("", &b).ok())
+        .unwrap_or_default();
+    let (unreadable, complete) = cx.unreadable();
+    for (grant, found) in unreadable {
+        let holder = keys::tenant_of_namespace(grant.namespace.as_deref().unwrap_or_default())
+            .and_then(|t| by_name(&cx.hub.tenants, t));
+        let below = holder.is_some_and(|t| {
+            let chain = above(&t, |name| by_name(&cx.hub.tenants, name)).unwrap_or_default();
+            name_of(&t) == unit || chain.iter().any(|t| name_of(t) == unit)
+        });
+        if below {
+            claims.push(found.claim(&grant, &found.admitted.in_names_of(&names)));
+        }
+    }
+    (claims, complete)
 }
 
 /// A grant as a budget above it sees it; `None` for grants of other branches.
@@ -224,10 +267,7 @@ fn claim(cx: &Context, unit: &str, quota: &TenantQuota) -> Option<Claim> {
     let names = validate::canonical("", budget).ok()?;
     let platform = by_name(&cx.hub.platforms, &quota.spec.platform);
     let valid = validate::validate(quota, Some(&holder), platform.as_ref()).ok();
-    let (uid, generation) = (
-        quota.metadata.uid.clone()?,
-        quota.metadata.generation.unwrap_or(0),
-    );
+    let taker = Taker::from(quota);
     // Platform first, then root to leaf: nobody promises what those before it have not.
     let pools = platform
         .iter()
@@ -235,34 +275,44 @@ fn claim(cx: &Context, unit: &str, quota: &TenantQuota) -> Option<Claim> {
         .flat_map(|s| &s.pools);
     let by_pool = pools
         .into_iter()
-        .any(|p| p.name == quota.spec.pool && p.account.reservation(&uid, generation).is_some());
-    let budgeted = root_first[..position]
+        .any(|p| p.name == quota.spec.pool && p.account.reservation(&taker).is_some());
+    let budgeted = |t: &&Tenant| t.spec.budget.is_some();
+    let by_those_above = root_first[..position]
         .iter()
-        .filter(|t| t.spec.budget.is_some());
-    let by_those_above = budgeted
-        .into_iter()
-        .all(|t| account(t).reservation(&uid, generation).is_some());
+        .filter(budgeted)
+        .all(|t| account(t).reservation(&taker).is_some());
     let only = |list: &ResourceList| list.in_names_of(&names);
     let admitted = quota
         .status
         .as_ref()
         .map(|s| s.admitted.clone())
         .unwrap_or_default();
+    let wanted = valid.map(|v| v.wanted).unwrap_or_default();
+    let increase = wanted.excess_over(&admitted);
+    // Nor what those after it would refuse.
+    let room_below = root_first[position + 1..]
+        .iter()
+        .filter(budgeted)
+        .all(|t| account(t).refuses(&taker, &increase).is_none());
     Some(Claim {
-        uid,
+        uid: taker.uid.to_owned(),
+        generation: taker.generation,
+        attempt: taker.attempt,
         grant: format!(
             "{namespace}/{}",
             quota.metadata.name.as_deref().unwrap_or_default()
         ),
-        generation,
         created: quota
             .metadata
             .creation_timestamp
             .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |t| t.0),
-        wanted: valid.map(|v| only(&v.wanted)).unwrap_or_default(),
+        wanted: only(&wanted),
         admitted: only(&admitted),
-        may_grow: by_pool && by_those_above && quota.metadata.deletion_timestamp.is_none(),
+        may_grow: by_pool
+            && by_those_above
+            && room_below
+            && quota.metadata.deletion_timestamp.is_none(),
     })
 }
 
@@ -465,6 +515,10 @@ mod tests {
             above: Ok(Vec::new()),
             grants: Vec::new(),
             claims: Vec::new(),
+            writer: Writer {
+                fence: 7,
+                proven: true,
+            },
             namespace: Some("u".into()),
         };
         let first = Tenants::plan(&tenant, &world, Timestamp::from_second(10).unwrap());

@@ -17,19 +17,22 @@ use std::time::Duration;
 use crds::tenant_quota::{LeafEntry, TenantQuotaStatus};
 use crds::words::{Day, DeletionPolicy, Subject};
 use crds::{
-    Account, CloudPlatform, ConditionType, Conditions, ResourceList, Tenant, TenantQuota, Verdict,
-    keys,
+    Account, CloudPlatform, ConditionStatus, ConditionType, Conditions, Reason, ResourceList,
+    Tenant, TenantQuota, Verdict, keys,
 };
 use jiff::{SignedDuration, Timestamp};
+use kube::api::DynamicObject;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
 
 use crate::children;
+use crate::runtime::accounts::Unreadable;
+use crate::runtime::clock::{steady, wall};
 use crate::runtime::controller::{Judged, Reconciler};
 use crate::runtime::hub::{Guarded, by_name};
-use crate::runtime::{Children, Context, Placed, Plan, Target};
+use crate::runtime::{Children, Context, Inquiry, Placed, Plan, Target};
 use ledger::{Input, LeafKey, LeafSeen};
-use observe::Contact;
+use observe::{Contact, Leaves};
 use validate::Valid;
 
 /// The controller of grants.
@@ -43,16 +46,18 @@ pub struct World {
     pub tenant: Option<Tenant>,
     /// The budgets above it, root first: the tenant's name and the account.
     pub budgets: Vec<(String, Account)>,
-    /// What its namespaces show: those of its spec, of its ledger, and those that carry its label.
-    pub seen: BTreeMap<LeafKey, LeafSeen>,
+    /// What is known of its namespaces.
+    pub leaves: Leaves,
+    /// The time by the steady clock, for what must have lasted.
+    pub steady: Timestamp,
     /// Whether its cluster answers.
     pub contact: Contact,
     /// How long a lowered limit must be seen in force.
     pub settle: SignedDuration,
+    /// Days after which being above the grant is a finding.
+    pub grace_days: u16,
     /// The day, in UTC+8.
     pub today: Day,
-    /// Grants that are gone and whose namespaces this one takes over: of the same tenant, kept when they were deleted.
-    pub heir_of: Vec<String>,
     /// Prefixes of users and groups in its cluster.
     pub prefixes: (String, String),
 }
@@ -90,25 +95,23 @@ impl Reconciler for TenantQuotas {
                 .find(|s| s.name == *c)
                 .cloned()
         });
-        let (seen, heir_of) = observe::look(cx, quota, cluster.as_deref());
+        let rules = profile.map_or_else(Default::default, |p| p.quota);
+        let steady = steady();
         World {
             budgets: tenant
                 .as_ref()
                 .map(|t| crate::tenant::budgets(cx, t))
                 .unwrap_or_default(),
-            seen,
-            heir_of,
+            leaves: observe::look(cx, quota, cluster.as_deref(), steady),
+            steady,
             contact: spec
                 .as_ref()
                 .filter(|s| s.connection.is_some())
                 .map_or(Contact::Fine, |s| {
                     observe::contact(cx, &quota.spec.platform, &s.name)
                 }),
-            settle: SignedDuration::from_secs(i64::from(
-                profile
-                    .map_or_else(Default::default, |p| p.quota)
-                    .settle_seconds,
-            )),
+            settle: SignedDuration::from_secs(i64::from(rules.settle_seconds)),
+            grace_days: rules.over_grant_grace_days,
             today: today(),
             prefixes: spec
                 .map(|s| {
@@ -137,7 +140,16 @@ impl Reconciler for TenantQuotas {
         match valid {
             _ if deleting => Pass::new(quota, world, now).wind_up(),
             Ok(valid) => Pass::new(quota, world, now).enact(&valid),
-            Err(verdict) => refuse(quota, &verdict, now),
+            Err(verdict) => Pass::new(quota, world, now).refuse(&verdict),
+        }
+    }
+
+    fn unreadable(cx: &Context, object: &DynamicObject) {
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let found = Unreadable::of(&object.data);
+        let platform = found.platform.clone();
+        if cx.accounts.note(uid, found) {
+            cx.hub.queues.platforms.push(&platform);
         }
     }
 
@@ -152,30 +164,7 @@ impl Reconciler for TenantQuotas {
 /// The day in UTC+8, by which attestations and approvals end.
 #[must_use]
 pub fn today() -> Day {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the edge where the day enters a world"
-    )]
-    let now = Timestamp::now();
-    Day(jiff::tz::Offset::constant(8).to_datetime(now).date())
-}
-
-/// A grant that cannot be enacted as it stands: what is in force stays, nothing is written, nothing is pruned.
-fn refuse(quota: &TenantQuota, verdict: &Verdict, now: Timestamp) -> Plan<TenantQuotaStatus> {
-    let mut status = quota.status.clone().unwrap_or_default();
-    let generation = quota.metadata.generation;
-    status
-        .conditions
-        .set(ConditionType::Ready, verdict, generation, now);
-    if status.admitted.is_empty() {
-        status
-            .conditions
-            .set(ConditionType::Admitted, verdict, generation, now);
-    }
-    Plan {
-        finalizer: !status.leaves.is_empty(),
-        ..Plan::say(status)
-    }
+    Day(jiff::tz::Offset::constant(8).to_datetime(wall()).date())
 }
 
 /// One pass over one grant.
@@ -205,6 +194,18 @@ impl<'a> Pass<'a> {
             .set(type_, verdict, self.generation, self.now);
     }
 
+    /// A grant that cannot be enacted as it stands: what is in force stays, nothing is written, nothing is pruned.
+    fn refuse(mut self, verdict: &Verdict) -> Plan<TenantQuotaStatus> {
+        self.set(ConditionType::Ready, verdict);
+        if self.status.admitted.is_empty() {
+            self.set(ConditionType::Admitted, verdict);
+        }
+        Plan {
+            finalizer: !self.status.leaves.is_empty(),
+            ..Plan::say(self.status)
+        }
+    }
+
     /// What may be in force: what is admitted, raised by what the accounts have promised to this generation.
     fn admitted(&self, valid: &Valid) -> Result<ResourceList, Verdict> {
         let admitted = self.status.admitted.clone();
@@ -225,7 +226,7 @@ impl<'a> Pass<'a> {
         let admitted = growth
             .clone()
             .unwrap_or_else(|_| self.status.admitted.clone());
-        let waiting = matches!(&growth, Err(v) if v.reason == crds::Reason::AwaitingPool);
+        let waiting = matches!(&growth, Err(v) if v.reason == Reason::AwaitingPool);
         if waiting && self.quota.status.is_none() {
             // The pool answers within a moment; a status that only says so would cost a write a grant.
             return Plan {
@@ -233,10 +234,14 @@ impl<'a> Pass<'a> {
                 ..Plan::say(self.status)
             };
         }
-        if let Err(verdict) = &growth
-            && self.untouched()
-        {
-            return refuse(self.quota, verdict, self.now);
+        if let Err(verdict) = &growth {
+            if !waiting && view::is_promised(self.quota, self.world) {
+                // What is promised and cannot be taken up is given back: it may serve another.
+                self.status.attempt += 1;
+            }
+            if self.untouched() {
+                return self.refuse(verdict);
+            }
         }
         let cluster = valid.cluster.clone().unwrap_or_default();
         let desired = valid
@@ -247,25 +252,7 @@ impl<'a> Pass<'a> {
         // What is charged falls only to what can no longer be in force.
         self.status.admitted = settled(&admitted, &valid.wanted, &step.ceilings());
         let ledger_first = self.store(step.entries);
-        match &growth {
-            Ok(_) => self.set(
-                ConditionType::Admitted,
-                &view::admitted(self.quota, &valid.wanted),
-            ),
-            Err(verdict) => self.set(ConditionType::Admitted, verdict),
-        }
-        let force = view::in_force(&self.status.leaves, &self.world.seen, valid);
-        self.status.in_force = Some(force.text());
-        self.status.used = view::used(
-            &self.status.leaves,
-            &self.world.seen,
-            self.status.used.as_ref(),
-            &self.status.admitted,
-        );
-        let conditions = view::judge(&self.status.leaves, self.world, &force, &growth, valid);
-        for (type_, verdict) in &conditions {
-            self.set(*type_, verdict);
-        }
+        self.judge(&growth, valid);
         let children =
             if self.world.contact.is_lost() || self.status.leaves.iter().all(|e| e.epoch == 0) {
                 Children::Keep
@@ -273,14 +260,79 @@ impl<'a> Pass<'a> {
                 Children::Exactly(self.children(valid))
             };
         Plan {
+            inquiries: self.inquiries(&step.ask),
+            requeue: soonest(until(step.look_again, self.world.steady), self.grace_left()),
             children,
-            heir_of: self.world.heir_of.clone(),
+            heir_of: self.world.leaves.heir_of.clone(),
             remove: Vec::new(),
             status: self.status,
             ledger_first,
             finalizer: true,
-            requeue: until(step.look_again, self.now),
         }
+    }
+
+    fn judge(&mut self, growth: &Result<ResourceList, Verdict>, valid: &Valid) {
+        match growth {
+            Ok(_) => self.set(
+                ConditionType::Admitted,
+                &view::admitted(self.quota, &valid.wanted),
+            ),
+            Err(verdict) => self.set(ConditionType::Admitted, verdict),
+        }
+        let force = view::in_force(&self.status.leaves, &self.world.leaves.seen, valid);
+        self.status.in_force = Some(force.text());
+        self.status.used = view::used(
+            &self.status.leaves,
+            &self.world.leaves.seen,
+            self.status.used.as_ref(),
+            &self.status.admitted,
+        );
+        let over = self.over_grant(valid);
+        let conditions = view::judge(self.world, &force, growth, over);
+        for (type_, verdict) in &conditions {
+            self.set(*type_, verdict);
+        }
+    }
+
+    /// Whether more is in use than was granted; after the grace period it is a finding.
+    fn over_grant(&self, valid: &Valid) -> Verdict {
+        let verdict = view::over_grant(&self.status.leaves, &self.world.leaves.seen, valid);
+        let stored = self.status.conditions.get(ConditionType::OverGrant);
+        let since = stored.filter(|c| c.status == ConditionStatus::True);
+        match since.map(|c| c.last_transition_time) {
+            Some(since)
+                if verdict.reason == Reason::OverGrant && self.grace_ends(since) <= self.now =>
+            {
+                Verdict {
+                    reason: Reason::OverGrantOverdue,
+                    ..verdict
+                }
+                .with("since", since)
+                .with("days", self.world.grace_days)
+            }
+            _ => verdict,
+        }
+    }
+
+    /// How long a grant that is above its own has until that is a finding.
+    fn grace_left(&self) -> Option<Duration> {
+        let over = self.status.conditions.get(ConditionType::OverGrant)?;
+        let since =
+            (over.reason == Reason::OverGrant.as_str()).then_some(over.last_transition_time)?;
+        until(Some(self.grace_ends(since)), self.now)
+    }
+
+    fn grace_ends(&self, since: Timestamp) -> Timestamp {
+        let grace = SignedDuration::from_hours(24 * i64::from(self.world.grace_days));
+        since.saturating_add(grace).unwrap_or(Timestamp::MAX)
+    }
+
+    fn inquiries(&self, leaves: &[LeafKey]) -> Vec<Inquiry> {
+        let ask = |(cluster, namespace): &LeafKey| Inquiry::Leaf {
+            target: self.target(cluster),
+            namespace: namespace.clone(),
+        };
+        leaves.iter().map(ask).collect()
     }
 
     fn step(
@@ -291,10 +343,12 @@ impl<'a> Pass<'a> {
         ledger::step(&Input {
             entries: &self.status.leaves,
             desired,
-            seen: &self.world.seen,
+            seen: &self.world.leaves.seen,
             admitted,
+            proofs: &self.world.leaves.proofs,
+            known_since: &self.world.leaves.known_since,
             settle: self.world.settle,
-            now: self.now,
+            now: self.world.steady,
         })
     }
 
@@ -303,7 +357,7 @@ impl<'a> Pass<'a> {
         let found = |seen: &LeafSeen| matches!(seen, LeafSeen::Present { .. });
         self.status.admitted.is_empty()
             && self.status.leaves.is_empty()
-            && !self.world.seen.values().any(found)
+            && !self.world.leaves.seen.values().any(found)
     }
 
     /// Takes over the next ledger; says whether it must be stored before the children are written.
@@ -342,6 +396,7 @@ impl<'a> Pass<'a> {
                 .find(|l| keys::leaf_namespace(&valid.tenant, &l.name) == entry.namespace);
             let present = matches!(
                 self.world
+                    .leaves
                     .seen
                     .get(&(entry.cluster.clone(), entry.namespace.clone())),
                 Some(LeafSeen::Present {
@@ -396,7 +451,7 @@ impl<'a> Pass<'a> {
         let done =
             self.status.leaves.iter().all(|e| e.ceiling.is_zero()) && !self.world.contact.is_lost();
         let remove: Vec<_> = match self.quota.spec.deletion_policy {
-            DeletionPolicy::Delete => view::standing(&self.world.seen)
+            DeletionPolicy::Delete => view::standing(&self.world.leaves.seen)
                 .map(|((cluster, namespace), uid)| {
                     (self.target(cluster), namespace.clone(), uid.to_owned())
                 })
@@ -407,6 +462,7 @@ impl<'a> Pass<'a> {
         let gone = !self.world.contact.is_lost()
             && self
                 .world
+                .leaves
                 .seen
                 .values()
                 .all(|s| matches!(s, LeafSeen::Absent(_)));
@@ -430,15 +486,21 @@ impl<'a> Pass<'a> {
             self.set(ConditionType::Ready, &verdict);
         }
         Plan {
+            inquiries: self.inquiries(&step.ask),
+            requeue: until(step.look_again, self.world.steady),
             children,
-            heir_of: self.world.heir_of.clone(),
+            heir_of: self.world.leaves.heir_of.clone(),
             remove,
             status: self.status,
             ledger_first,
             finalizer: !released,
-            requeue: until(step.look_again, self.now),
         }
     }
+}
+
+/// The sooner of two waits.
+fn soonest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    a.into_iter().chain(b).min()
 }
 
 fn until(at: Option<Timestamp>, now: Timestamp) -> Option<Duration> {

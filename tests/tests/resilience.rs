@@ -19,6 +19,8 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 #[path = "resilience/bad_days.rs"]
 mod bad_days;
+#[path = "resilience/clock.rs"]
+mod clock;
 #[path = "resilience/members.rs"]
 mod members;
 #[path = "resilience/operator.rs"]

@@ -1,6 +1,6 @@
 //! The pools' ledgers: what each has, has given, has promised and holds.
 
-use crds::account::Claim;
+use crds::account::{Claim, Taker};
 use crds::cloud_platform::{PoolSpec, PoolStatus};
 use crds::words::Day;
 use crds::{
@@ -9,6 +9,7 @@ use crds::{
 use jiff::Timestamp;
 
 use super::{Grant, World};
+use crate::runtime::Inquiry;
 use crate::tenant_quota::validate;
 
 /// A grant as its platform sees it: a refused one keeps what it is charged and asks for nothing.
@@ -17,29 +18,43 @@ pub(super) fn grant(
     tenant: Option<&Tenant>,
     platform: &CloudPlatform,
     today: Day,
+    budgets: impl FnOnce(&Tenant) -> Vec<(String, Account)>,
 ) -> Grant {
     let status = quota.status.clone().unwrap_or_default();
     let valid = validate::validate(quota, tenant, Some(platform)).ok();
     let deleting = quota.metadata.deletion_timestamp.is_some();
-    let grows = valid
-        .as_ref()
-        .is_some_and(|v| validate::may_grow(quota, platform, v, today).is_ok());
+    let taker = Taker::from(quota);
+    // Nothing is promised that a budget after it would refuse.
+    let afforded = |increase: &ResourceList| {
+        increase.is_empty()
+            || tenant.is_some_and(|t| {
+                budgets(t)
+                    .iter()
+                    .all(|(_, b)| b.refuses(&taker, increase).is_none())
+            })
+    };
+    let grows = !deleting
+        && valid.as_ref().is_some_and(|v| {
+            validate::may_grow(quota, platform, v, today).is_ok()
+                && afforded(&v.wanted.excess_over(&status.admitted))
+        });
     let meta = &quota.metadata;
     let claim = Claim {
-        uid: meta.uid.clone().unwrap_or_default(),
+        uid: taker.uid.to_owned(),
+        generation: taker.generation,
+        attempt: taker.attempt,
         grant: format!(
             "{}/{}",
             meta.namespace.as_deref().unwrap_or_default(),
             meta.name.as_deref().unwrap_or_default()
         ),
-        generation: meta.generation.unwrap_or(0),
         created: meta
             .creation_timestamp
             .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |t| t.0),
         wanted: valid.map(|v| v.wanted).unwrap_or_default(),
         admitted: status.admitted.clone(),
-        may_grow: grows && !deleting,
+        may_grow: grows,
     };
     let in_force = status.conditions.is_true(crds::ConditionType::InForce);
     Grant {
@@ -67,7 +82,8 @@ pub(super) fn total(pool: &PoolSpec) -> ResourceList {
 }
 
 /// The next state of every pool's ledger.
-pub(super) fn pools(platform: &CloudPlatform, world: &World) -> Vec<PoolStatus> {
+pub(super) fn pools(platform: &CloudPlatform, world: &World) -> (Vec<PoolStatus>, Vec<Inquiry>) {
+    let mut prove = false;
     let stored = platform.status.iter().flat_map(|s| &s.pools);
     let stored: Vec<_> = stored.collect();
     let next = platform.spec.pools.iter().map(|pool| {
@@ -80,7 +96,9 @@ pub(super) fn pools(platform: &CloudPlatform, world: &World) -> Vec<PoolStatus> 
         let claims: Vec<Claim> = grants.iter().map(|g| g.claim.clone()).collect();
         let account = before.map(|p| p.account.clone()).unwrap_or_default();
         let held = account.held.clone();
-        let account = account.next(total(pool), held, &claims);
+        let next = account.next(total(pool), held, &claims, world.writer);
+        prove |= next.prove;
+        let account = next.account;
         PoolStatus {
             name: pool.name.clone(),
             zone: pool.zone,
@@ -89,7 +107,10 @@ pub(super) fn pools(platform: &CloudPlatform, world: &World) -> Vec<PoolStatus> 
             account,
         }
     });
-    next.collect()
+    let pools = next.collect();
+    let uid = platform.metadata.uid.clone().unwrap_or_default();
+    let inquiries = prove.then_some(Inquiry::Grants { uid });
+    (pools, inquiries.into_iter().collect())
 }
 
 /// What is left, never below zero: what is over is said in a condition.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crds::{ResourceList, keys};
 use jiff::Timestamp;
 
+use super::Proof;
 use crate::children::quota::from_kubernetes;
 use crate::children::{digest, epoch_of, owner_in_labels};
 use crate::runtime::plan::ChildKey;
@@ -22,7 +23,8 @@ pub struct QuotaSeen {
     pub in_force: Option<ResourceList>,
     /// `status.used`.
     pub used: Option<ResourceList>,
-    /// Since when this epoch is in force as written (`status.hard` equals `spec.hard`), by this process's observation.
+    /// Since when this epoch is in force as written (`status.hard` equals `spec.hard`), by this process's observation and
+    /// steady clock.
     pub shown_since: Option<Timestamp>,
 }
 
@@ -93,6 +95,10 @@ struct Inner {
     owned: HashMap<String, BTreeSet<ChildKey>>,
     /// When a namespace was seen to be gone.
     gone: HashMap<String, Timestamp>,
+    /// The latest proof of each leaf that was asked for one.
+    proofs: HashMap<String, Proof>,
+    /// Since when an epoch of an absent leaf is known here.
+    known: HashMap<String, (i64, Timestamp)>,
     /// Kinds that were not listed yet.
     due: HashSet<ChildKind>,
     complete_since: Option<Timestamp>,
@@ -155,6 +161,31 @@ impl ClusterCache {
                 .copied()
                 .map_or(since, |gone| gone.max(since))
         })
+    }
+
+    /// Notes what a leaf was read to be.
+    pub fn prove(&self, namespace: &str, proof: Proof) {
+        self.inner().proofs.insert(namespace.to_owned(), proof);
+    }
+
+    /// The latest proof of a leaf.
+    #[must_use]
+    pub fn proof(&self, namespace: &str) -> Option<Proof> {
+        self.inner().proofs.get(namespace).cloned()
+    }
+
+    /// Since when this process knows of an epoch of a leaf's ledger entry; from now, where it is new.
+    #[must_use]
+    pub fn known_since(&self, namespace: &str, epoch: i64, now: Timestamp) -> Timestamp {
+        let mut inner = self.inner();
+        let known = inner
+            .known
+            .entry(namespace.to_owned())
+            .or_insert((epoch, now));
+        if known.0 != epoch {
+            *known = (epoch, now);
+        }
+        known.1
     }
 
     /// Notes a child as it is now; an older version than the known one is passed over. Returns whether anything changed.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crds::keys;
 use futures::StreamExt as _;
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
@@ -17,6 +16,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
 use super::ClusterCache;
+use crate::runtime::clock::steady;
 use crate::runtime::hub::{Queues, WATCH_SECONDS};
 use crate::runtime::plan::ChildKey;
 use crate::runtime::{Child, ChildKind};
@@ -92,20 +92,6 @@ impl Connection {
     pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         self.turns.acquire().await.ok()
     }
-
-    /// The time, for what is noted in the cache.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        now()
-    }
-}
-
-pub(super) fn now() -> Timestamp {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the edge where time enters what was observed"
-    )]
-    Timestamp::now()
 }
 
 struct Start {
@@ -142,7 +128,7 @@ impl Start {
                         note(&cache, &object, &queues);
                     }
                     Ok(watcher::Event::InitDone) => {
-                        cache.listed(kind, &present, now());
+                        cache.listed(kind, &present, steady());
                         present.clear();
                         ready.notify_waiters();
                         ready.notify_one();
@@ -151,7 +137,7 @@ impl Start {
                     Ok(watcher::Event::Delete(object)) => {
                         let object = child(object);
                         let key: ChildKey = object.key();
-                        cache.drop_key(&key, now());
+                        cache.drop_key(&key, steady());
                         wake(&object, &queues);
                     }
                     Err(why) => tracing::debug!(object.kind = ?kind, error = %why, "a member's watch failed and is started again"),
@@ -162,7 +148,7 @@ impl Start {
 }
 
 fn note(cache: &ClusterCache, child: &Child, queues: &Queues) {
-    if cache.put(child, now()) {
+    if cache.put(child, steady()) {
         wake(child, queues);
     }
 }

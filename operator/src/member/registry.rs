@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use kube::Client;
 use tokio::task::JoinHandle;
 
-use super::connection::now;
 use super::probe::{self, Facts};
 use super::{Connection, Credential};
+use crate::runtime::clock::wall;
 use crate::runtime::hub::Queues;
 use crate::runtime::metrics::{MEMBER_CONTACT, MEMBER_UP};
 use crate::runtime::{ChildKind, Error, Target};
@@ -207,7 +207,7 @@ impl Members {
             let view = MemberView {
                 state: ClusterState::Unknown,
                 verdict: Verdict::unknown(Reason::Progressing).with("what", "connecting"),
-                since: whole_second(now()),
+                since: whole_second(wall()),
                 contact: None,
                 uid: None,
                 credential_until: None,
@@ -272,7 +272,7 @@ impl Members {
                     .await
                     .map_err(|why| malformed(&why))?;
                 self.note_credential(key, credential.until);
-                if let Some(until) = credential.until.filter(|until| *until <= now()) {
+                if let Some(until) = credential.until.filter(|until| *until <= wall()) {
                     return Err(refuse(
                         Verdict::no(Reason::CredentialExpired)
                             .with("secret", secret)
@@ -373,7 +373,7 @@ impl Members {
                 Ok(uid) if Some(&uid) == known.as_ref() => {
                     MEMBER_CONTACT
                         .with_label_values(&[&key.platform, &key.cluster])
-                        .set(now().as_second());
+                        .set(wall().as_second());
                     round += 1;
                     if round.is_multiple_of(FACTS_EVERY) {
                         self.refresh(key, probe::facts(&connection.client).await);
@@ -385,7 +385,7 @@ impl Members {
                         ClusterState::Unknown,
                         Verdict::unknown(Reason::Progressing)
                             .with("what", "another cluster answers"),
-                        Some(now()),
+                        Some(wall()),
                     );
                 }
                 Err(why) => {
@@ -406,7 +406,7 @@ impl Members {
     }
 
     fn found(&self, key: &MemberKey, uid: String, facts: Facts, connection: Arc<Connection>) {
-        let now = whole_second(now());
+        let now = whole_second(wall());
         if let Some(entry) = self.entries().get_mut(key) {
             entry.connection = Some(connection);
             let view = &mut entry.view;
@@ -452,7 +452,7 @@ impl Members {
             let view = &mut entry.view;
             let changed = view.state != state || view.verdict.reason != verdict.reason || lost;
             if changed {
-                view.since = whole_second(now());
+                view.since = whole_second(wall());
                 // The words of a transport error may differ from try to try; the first of a kind is kept.
                 view.verdict = verdict;
             }

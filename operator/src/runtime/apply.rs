@@ -3,6 +3,7 @@
 mod children;
 
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::controller::{Judged, Managed, Status};
+use super::inquiry;
 use super::metrics::WRITES;
 use super::plan::{Children, Plan};
 use super::{Context, Error};
@@ -28,18 +30,23 @@ pub struct Written<K> {
     pub changed: bool,
     /// Whether its finalizer was removed.
     pub released: bool,
-    /// Children that were written.
-    pub children: usize,
+    /// Children that were written, also where a later one failed.
+    pub children: AtomicUsize,
 }
 
 impl<K> Written<K> {
+    /// Whether anything was written.
+    pub fn progressed(&self) -> bool {
+        self.changed || self.children.load(Ordering::Relaxed) > 0
+    }
+
     /// Nothing was written yet.
     pub const fn new(object: K) -> Self {
         Self {
             object,
             changed: false,
             released: false,
-            children: 0,
+            children: AtomicUsize::new(0),
         }
     }
 }
@@ -65,7 +72,7 @@ pub async fn deadline<T>(
 ///
 /// # Errors
 /// A conflict where somebody else was first.
-pub async fn replace<K>(api: &Api<K>, object: &K) -> Result<(), Error>
+pub async fn replace<K>(api: &Api<K>, object: &K) -> Result<K, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -79,7 +86,6 @@ where
         api.replace(&object.name_any(), &PostParams::default(), object),
     )
     .await
-    .map(drop)
 }
 
 /// Merges a patch into a status.
@@ -119,16 +125,19 @@ pub async fn apply<K: Managed>(
     }
     if let Children::Exactly(children) = &plan.children {
         let owner = owner_of(&written.object);
-        written.children += children::write_children(cx, &owner, &plan.heir_of, children).await?;
+        children::write_children(cx, &owner, &plan.heir_of, children, &written.children).await?;
     }
     for (target, namespace, uid) in &plan.remove {
         let connection = cx.members.connection(target)?;
         children::remove_namespace(&connection, namespace, uid).await?;
-        written.children += 1;
+        written.children.fetch_add(1, Ordering::Relaxed);
     }
     status(cx, api, written, &plan.status).await?;
     if !plan.finalizer {
         finalizer(api, written, false).await?;
+    }
+    for inquiry in &plan.inquiries {
+        inquiry::ask(cx, inquiry).await?;
     }
     Ok(())
 }

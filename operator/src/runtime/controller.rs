@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crds::{ConditionType, Conditions, Reason, Verdict};
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use super::apply::{self, Written};
+use super::clock::wall;
 use super::gather::gather;
 use super::hub::Guarded;
 use super::{Context, Error, Plan, metrics};
@@ -89,6 +90,9 @@ pub trait Reconciler: Send + Sync + 'static {
         now: Timestamp,
     ) -> Plan<Status<Self::Object>>;
 
+    /// Notes what counts of an object that cannot be read as its kind.
+    fn unreadable(_: &Context, _: &DynamicObject) {}
+
     /// The typed API of an object.
     fn api(cx: &Context, object: &ObjectRef<Guarded<Self::Object>>) -> Api<Self::Object>;
 }
@@ -99,10 +103,7 @@ pub struct Versions(Mutex<HashMap<String, u64>>);
 
 impl Versions {
     fn is_stale(&self, uid: &str, version: Option<&str>) -> bool {
-        let versions = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let versions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = version
             .and_then(|v| v.parse::<u64>().ok())
             .unwrap_or(u64::MAX);
@@ -113,7 +114,7 @@ impl Versions {
         if let Some(version) = version.and_then(|v| v.parse().ok()) {
             self.0
                 .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .unwrap_or_else(PoisonError::into_inner)
                 .insert(uid.to_owned(), version);
         }
     }
@@ -121,7 +122,7 @@ impl Versions {
     fn forget(&self, uid: &str) {
         self.0
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .remove(uid);
     }
 }
@@ -148,6 +149,16 @@ struct Run<R: Reconciler> {
     cx: Arc<Context>,
     versions: Versions,
     failures: Mutex<HashMap<ObjectRef<Guarded<R::Object>>, u32>>,
+}
+
+impl<R: Reconciler> Run<R> {
+    fn failures(&self) -> MutexGuard<'_, HashMap<ObjectRef<Guarded<R::Object>>, u32>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recovered(&self, reference: &ObjectRef<Guarded<R::Object>>) {
+        self.failures().remove(reference);
+    }
 }
 
 /// Runs a controller until the process ends.
@@ -196,10 +207,7 @@ async fn one<R: Reconciler>(
     metrics::DURATION
         .with_label_values(&[R::NAME])
         .observe(started.elapsed().as_secs_f64());
-    let mut failures = state
-        .failures
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut failures = state.failures();
     let (label, action) = match outcome {
         Ok((label, requeue)) => {
             failures.remove(&reference);
@@ -258,11 +266,7 @@ async fn pass<R: Reconciler>(
         return Err(Error::Stale);
     }
     let world = R::observe(&state.cx, object);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the edge where time enters a pass"
-    )]
-    let now = Timestamp::now();
+    let now = wall();
     let mut plan = R::plan(object, &world, now);
     // A plan that says nothing yet writes nothing yet.
     if plan.status != Status::<R::Object>::default() {
@@ -295,15 +299,23 @@ async fn pass<R: Reconciler>(
     if written.released {
         state.versions.forget(&uid);
     }
+    if applied.is_err() && written.progressed() {
+        // What fails after some progress is not failing for the nth time.
+        state.recovered(reference);
+    }
     applied?;
-    Ok((
-        if written.changed || written.children > 0 {
-            "changed"
-        } else {
-            "unchanged"
-        },
-        plan.requeue,
-    ))
+    let label = if written.progressed() {
+        "changed"
+    } else {
+        "unchanged"
+    };
+    // What was asked for is looked at at once.
+    let requeue = if plan.inquiries.is_empty() {
+        plan.requeue
+    } else {
+        Some(Duration::ZERO)
+    };
+    Ok((label, requeue))
 }
 
 /// Says on a malformed object what is wrong with it; its other fields stay as they are.
@@ -312,11 +324,7 @@ async fn malformed<R: Reconciler>(
     reference: &ObjectRef<Guarded<R::Object>>,
     state: &Run<R>,
 ) -> Outcome {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the edge where time enters a pass"
-    )]
-    let now = Timestamp::now();
+    let now = wall();
     let verdict =
         Verdict::no(Reason::Malformed).with("detail", detail.chars().take(300).collect::<String>());
     let resource = ApiResource::erase::<R::Object>(&());
@@ -330,6 +338,7 @@ async fn malformed<R: Reconciler>(
     else {
         return Ok(("gone", None));
     };
+    R::unreadable(&state.cx, &current);
     let stored = current
         .data
         .pointer("/status/conditions")

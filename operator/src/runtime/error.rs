@@ -27,6 +27,14 @@ pub enum Error {
     /// The object in the cache is older than the last write; the watch brings the newer one.
     #[error("the object in the cache is older than the last write")]
     Stale,
+    /// A resource version that is no number, so that nothing can be ordered by it.
+    #[error("the resource version {version:?} of {object} is no number")]
+    Version {
+        /// The object.
+        object: String,
+        /// What it says.
+        version: String,
+    },
     /// A namespace with this name exists and is not the owner's.
     #[error("namespace {namespace} of {cluster} is {owner}")]
     Taken {
@@ -83,6 +91,7 @@ impl Error {
             Self::Api { source, .. } => said(source).map(|status| status.code),
             Self::Deadline { .. }
             | Self::Stale
+            | Self::Version { .. }
             | Self::Taken { .. }
             | Self::NotConnected { .. } => None,
         }
@@ -97,6 +106,7 @@ impl Error {
             }
             Self::Deadline { .. }
             | Self::Stale
+            | Self::Version { .. }
             | Self::Taken { .. }
             | Self::NotConnected { .. } => self.to_string(),
         };
@@ -117,6 +127,7 @@ impl Error {
                 verdict: None,
                 wait: Some(Duration::from_secs(1)),
             },
+            Self::Version { .. } => retry("version"),
             Self::NotConnected { .. } => Class {
                 label: "not_connected",
                 verdict: None,

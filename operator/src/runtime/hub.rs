@@ -1,5 +1,6 @@
 //! What is known of the hub: one watch per kind, shared by every controller, and who is told of a change.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -293,6 +294,17 @@ impl Links {
         }
     }
 
+    fn platforms_of(&self, concerned: impl Fn(&TenantQuota) -> bool) {
+        let state = self.quotas.state();
+        let concerned = state
+            .iter()
+            .filter_map(|q| q.0.as_ref().ok().filter(|q| concerned(q)));
+        let platforms: BTreeSet<_> = concerned.map(|q| q.spec.platform.as_str()).collect();
+        for platform in platforms {
+            self.queues.platforms.push(platform);
+        }
+    }
+
     fn grants_promised(&self, account: &crds::Account) {
         for reservation in &account.pending {
             if let Some((namespace, name)) = reservation.grant.split_once('/') {
@@ -306,11 +318,29 @@ fn name<K: Resource>(object: &K) -> String {
     object.meta().name.clone().unwrap_or_default()
 }
 
+/// Whether something is free in `new` that was not in `old`: only then can an account serve whom it refused.
+fn freed(old: Option<&crds::Account>, new: &crds::Account) -> bool {
+    let Some(old) = old else { return true };
+    let mut names = new.total.0.keys();
+    names.any(|name| new.free(name) > old.free(name))
+}
+
+/// Whether a grant was refused, or was not answered yet.
 fn waits(quota: &TenantQuota) -> bool {
     !quota
         .status
         .as_ref()
         .is_some_and(|s| s.conditions.is_true(crds::ConditionType::Admitted))
+}
+
+/// Whether nothing was said yet of this generation of a grant's spec.
+fn unanswered(quota: &TenantQuota) -> bool {
+    let admitted = quota.status.as_ref();
+    let admitted = admitted.and_then(|s| s.conditions.get(crds::ConditionType::Admitted));
+    admitted.is_none_or(|c| {
+        c.observed_generation != quota.metadata.generation
+            || c.status == crds::ConditionStatus::Unknown
+    })
 }
 
 fn platform_changed(
@@ -339,9 +369,15 @@ fn platform_changed(
     let (before, after) = (old.map(pools).unwrap_or_default(), pools(new));
     if before != after {
         for pool in &after {
+            let mut old = before.iter().filter(|p| p.name == pool.name);
             links.grants_promised(&pool.account);
+            let freed = freed(old.next().map(|p| &p.account), &pool.account);
+            // What was refused stays refused while nothing is freed; who was not answered is.
+            let concerned = |q: &TenantQuota| {
+                q.spec.platform == platform && q.spec.pool == pool.name && waits(q)
+            };
+            links.grants_where(|q| concerned(q) && (freed || unanswered(q)));
         }
-        links.grants_where(|q| q.spec.platform == platform && waits(q));
         links.every_budget();
     }
 }
@@ -377,10 +413,16 @@ fn tenant_changed(old: Option<&Guarded<Tenant>>, new: &Guarded<Tenant>, links: &
         links.every_platform();
     }
     if old.and_then(budget) != budget(new) {
+        let before = old.and_then(budget);
         if let Some(account) = budget(new) {
             links.grants_promised(&account);
+            let freed = freed(before.as_ref(), &account);
+            links.grants_where(|q| waits(q) && (freed || unanswered(q)));
+            if freed {
+                // The pools did not promise what this budget would have refused.
+                links.platforms_of(waits);
+            }
         }
-        links.grants_where(waits);
         links.every_budget();
     }
 }
@@ -397,6 +439,7 @@ fn quota_changed(old: Option<&Guarded<TenantQuota>>, new: &Guarded<TenantQuota>,
             q.meta().deletion_timestamp.is_some(),
             status.as_ref().map(|s| s.admitted.clone()),
             status.as_ref().and_then(|s| s.used.clone()),
+            status.as_ref().map(|s| s.attempt),
             status.is_some_and(|s| s.conditions.is_true(crds::ConditionType::InForce)),
         )
     };

@@ -3,14 +3,18 @@
 //! Our own, since no kept crate is on kube 5 yet. Semantics of client-go's `leaderelection`: acquire when the holder is
 //! absent or has not renewed for a lease duration *by this replica's own clock*, renew by compare-and-swap, stop leading
 //! when a renewal has not succeeded within the renew deadline.
+//!
+//! The Lease's resource version at the moment of acquiring is the *fence* of this leadership: later leaders have larger ones,
+//! also when the Lease was deleted meanwhile. The accounts are written by it (`crds::account`).
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, ResourceExt as _};
+
+use super::clock::wall;
 
 /// How long a Lease counts after its last renewal.
 pub const LEASE: Duration = Duration::from_secs(15);
@@ -40,12 +44,12 @@ impl Elector {
         }
     }
 
-    /// Waits until this replica leads.
-    pub async fn acquire(&mut self, now: impl Fn() -> Timestamp) {
+    /// Waits until this replica leads, and returns its fence.
+    pub async fn acquire(&mut self) -> i64 {
         loop {
-            match self.attempt(now()).await {
-                Ok(true) => return,
-                Ok(false) => {}
+            match self.attempt().await {
+                Ok(Some(fence)) => return fence,
+                Ok(None) => {}
                 Err(why) => tracing::warn!(error = %why, "failed to look at the lease"),
             }
             tokio::time::sleep(PERIOD).await;
@@ -53,13 +57,13 @@ impl Elector {
     }
 
     /// Renews until it fails for too long; then this replica must stop writing.
-    pub async fn hold(&mut self, now: impl Fn() -> Timestamp) {
+    pub async fn hold(&mut self) {
         let mut renewed = Instant::now();
         loop {
             tokio::time::sleep(PERIOD).await;
-            match self.attempt(now()).await {
-                Ok(true) => renewed = Instant::now(),
-                Ok(false) => return,
+            match self.attempt().await {
+                Ok(Some(_)) => renewed = Instant::now(),
+                Ok(None) => return,
                 Err(why) if renewed.elapsed() > RENEW_DEADLINE => {
                     tracing::error!(error = %why, "the lease could not be renewed in time");
                     return;
@@ -70,22 +74,24 @@ impl Elector {
     }
 
     /// Gives the Lease up so that another replica can lead at once.
-    pub async fn release(&mut self, now: Timestamp) {
+    pub async fn release(&mut self) {
         let Ok(Some(mut lease)) = self.api.get_opt(&self.name).await else {
             return;
         };
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() == Some(&self.identity) {
             spec.holder_identity = Some(String::new());
-            spec.renew_time = Some(MicroTime(now));
+            spec.renew_time = Some(MicroTime(wall()));
             let _ = super::apply::replace(&self.api, &lease).await;
         }
     }
 
-    async fn attempt(&mut self, now: Timestamp) -> Result<bool, super::Error> {
+    /// The fence where this replica holds the Lease now.
+    async fn attempt(&mut self) -> Result<Option<i64>, super::Error> {
+        let now = wall();
         let found = super::apply::deadline("read the lease", self.api.get_opt(&self.name)).await?;
         let Some(mut lease) = found else {
-            return self.create(now).await;
+            return self.create().await;
         };
         let version = lease.resource_version().unwrap_or_default();
         let spec = lease.spec.get_or_insert_default();
@@ -99,7 +105,7 @@ impl Elector {
                 }
             };
             if fresh && !holder.is_empty() {
-                return Ok(false);
+                return Ok(None);
             }
             spec.holder_identity = Some(self.identity.clone());
             spec.acquire_time = Some(MicroTime(now));
@@ -107,14 +113,11 @@ impl Elector {
         }
         spec.renew_time = Some(MicroTime(now));
         spec.lease_duration_seconds = i32::try_from(LEASE.as_secs()).ok();
-        match super::apply::replace(&self.api, &lease).await {
-            Ok(()) => Ok(true),
-            Err(why) if why.code() == Some(409) => Ok(false),
-            Err(why) => Err(why),
-        }
+        fence(super::apply::replace(&self.api, &lease).await)
     }
 
-    async fn create(&self, now: Timestamp) -> Result<bool, super::Error> {
+    async fn create(&self) -> Result<Option<i64>, super::Error> {
+        let now = wall();
         let spec = LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: i32::try_from(LEASE.as_secs()).ok(),
@@ -140,10 +143,24 @@ impl Elector {
             self.api.create(&PostParams::default(), &lease),
         )
         .await;
-        match created {
-            Ok(_) => Ok(true),
-            Err(why) if why.code() == Some(409) => Ok(false),
-            Err(why) => Err(why),
+        fence(created)
+    }
+}
+
+/// The fence of a Lease that was written; none where another replica was first.
+fn fence(written: Result<Lease, super::Error>) -> Result<Option<i64>, super::Error> {
+    match written {
+        Ok(lease) => {
+            let version = lease.resource_version().unwrap_or_default();
+            version
+                .parse()
+                .map(Some)
+                .map_err(|_| super::Error::Version {
+                    object: "the lease".into(),
+                    version,
+                })
         }
+        Err(why) if why.code() == Some(409) => Ok(None),
+        Err(why) => Err(why),
     }
 }

@@ -159,6 +159,23 @@ pub enum Children {
     Exactly(Vec<Placed>),
 }
 
+/// A question that a cache cannot answer, since an answer from before some moment would be worth nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inquiry {
+    /// Is every grant known as it stands now? Asked before the account of the object of this UID is counted.
+    Grants {
+        /// The object.
+        uid: String,
+    },
+    /// What is in force and charged in this namespace now? Asked before a ceiling follows its target down.
+    Leaf {
+        /// Its cluster.
+        target: Target,
+        /// Its name.
+        namespace: String,
+    },
+}
+
 /// What a pass has decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan<S> {
@@ -174,6 +191,8 @@ pub struct Plan<S> {
     pub ledger_first: bool,
     /// Whether the finalizer should be there.
     pub finalizer: bool,
+    /// What is to be asked, past every cache, after all of this: the next pass comes at once and sees the answers.
+    pub inquiries: Vec<Inquiry>,
     /// When to look again although nothing has changed.
     pub requeue: Option<Duration>,
 }
@@ -188,6 +207,7 @@ impl<S> Plan<S> {
             status,
             ledger_first: false,
             finalizer: false,
+            inquiries: Vec::new(),
             requeue: None,
         }
     }

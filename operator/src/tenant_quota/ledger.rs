@@ -2,22 +2,29 @@
 //! than is admitted. Pure; the proof by search is in its tests.
 //!
 //! - *Raise*: ceiling = target = v, epoch + 1, stored before the leaf is written.
-//! - *Lower*: target = v, epoch + 1, ceiling kept; the ceiling follows once the leaf shows that epoch in force, what is in use
-//!   is below, and the settle time has passed.
+//! - *Lower*: target = v, epoch + 1, ceiling kept; once the leaf has shown that epoch in force for the settle time, it is read
+//!   past every cache with all that is charged there (a [`Proof`]), and the ceiling follows as far as that allows.
 //! - Whatever is found in force above a ceiling is recorded, even beyond what is admitted: an honest ledger first.
+//!
+//! Times here are of this process's steady clock: a time of day that jumps lets nothing settle early, and a restart begins
+//! every settle time anew.
 //!
 //! What remains assumed: a write that was sent before a lowering and arrives later than the settle time (60 s by default)
 //! meets the JSON Patch's test of the epoch and fails; a late *creation* carries no test, so a ceiling goes to zero only
-//! when the namespace has been gone for the settle time.
+//! when the namespace has been gone, and the target known here, for the settle time. A pod that was let in under the old
+//! limit is in storage by then (an API server works on a request for 34 s at most), so the proof's list counts it even where
+//! the quota's own recount lost it (kubernetes#123434).
 
 use std::collections::BTreeMap;
 
-use crds::condition::whole_second;
 use crds::tenant_quota::LeafEntry;
 use crds::{Quantity, ResourceList};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::member::QuotaSeen;
+use crate::member::{Proof, QuotaSeen};
+
+/// How long a proof that did not settle a leaf is not asked for again.
+const RECHECK: SignedDuration = SignedDuration::from_secs(10);
 
 /// A leaf as its cluster shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,11 +64,15 @@ pub struct Input<'a> {
     pub desired: &'a BTreeMap<LeafKey, ResourceList>,
     /// What each leaf shows.
     pub seen: &'a BTreeMap<LeafKey, LeafSeen>,
+    /// What reads past the cache have shown of leaves, each the latest.
+    pub proofs: &'a BTreeMap<LeafKey, Proof>,
+    /// Since when this process knows the stored epoch of a leaf that is absent.
+    pub known_since: &'a BTreeMap<LeafKey, Timestamp>,
     /// What may be in force in sum.
     pub admitted: &'a ResourceList,
     /// How long a lowered limit must be seen in force.
     pub settle: SignedDuration,
-    /// The time.
+    /// The time, by the steady clock.
     pub now: Timestamp,
 }
 
@@ -72,6 +83,8 @@ pub struct Step {
     pub entries: Vec<LeafEntry>,
     /// When a settle time ends, if one runs.
     pub look_again: Option<Timestamp>,
+    /// Leaves of which a proof is needed now.
+    pub ask: Vec<LeafKey>,
 }
 
 impl Step {
@@ -99,12 +112,16 @@ pub fn step(input: &Input<'_>) -> Step {
             ..LeafEntry::default()
         });
     }
-    let mut look_again: Option<Timestamp> = None;
+    let (mut look_again, mut ask): (Option<Timestamp>, _) = (None, Vec::new());
     for (key, entry) in &mut entries {
         let seen = input.seen.get(key).unwrap_or(&LeafSeen::Unknown);
         record(entry, seen);
-        if let Some(at) = settle(entry, seen, input) {
-            look_again = Some(look_again.map_or(at, |earlier| earlier.min(at)));
+        match settle(key, entry, seen, input) {
+            Settling::Over => {}
+            Settling::Until(at) => {
+                look_again = Some(look_again.map_or(at, |earlier| earlier.min(at)));
+            }
+            Settling::Ask => ask.push(key.clone()),
         }
     }
     let mut room = room(&entries, input.admitted);
@@ -116,7 +133,6 @@ pub fn step(input: &Input<'_>) -> Step {
             seen,
             input.desired.get(key).unwrap_or(&nothing),
             &mut room,
-            input.now,
         );
     }
     let wanted = |key: &LeafKey| input.desired.contains_key(key);
@@ -128,6 +144,7 @@ pub fn step(input: &Input<'_>) -> Step {
     Step {
         entries: entries.map(|(_, entry)| entry).collect(),
         look_again,
+        ask,
     }
 }
 
@@ -149,50 +166,85 @@ fn record(entry: &mut LeafEntry, seen: &LeafSeen) {
     }
 }
 
-/// Lets ceilings follow targets where that is safe. Returns when to look again while a settle time runs.
-fn settle(entry: &mut LeafEntry, seen: &LeafSeen, input: &Input<'_>) -> Option<Timestamp> {
+/// How far a ceiling is from following its target.
+enum Settling {
+    /// Nothing is to follow, or nothing can be said.
+    Over,
+    /// There is something to see at this time.
+    Until(Timestamp),
+    /// A proof is needed.
+    Ask,
+}
+
+/// Lets a ceiling follow its target where that is safe.
+fn settle(key: &LeafKey, entry: &mut LeafEntry, seen: &LeafSeen, input: &Input<'_>) -> Settling {
     if entry.ceiling == entry.target {
-        return None;
+        return Settling::Over;
     }
-    match seen {
-        LeafSeen::Unknown | LeafSeen::Present { quota: None, .. } => None,
-        LeafSeen::Absent(since) => {
-            // Nothing is in force without its namespace; a late creation may still be on its way.
-            let due = entry.since.map_or(*since, |changed| changed.max(*since)) + input.settle;
-            if due > input.now {
-                return Some(due);
-            }
-            // What is about to be created is the target; nothing above it can come.
-            entry.ceiling = entry.target.clone();
-            None
-        }
-        LeafSeen::Present {
-            quota: Some(quota), ..
-        } => {
-            let (Some(shown), Some(enforced), Some(used)) =
-                (quota.shown_since, &quota.in_force, &quota.used)
-            else {
-                return None;
-            };
-            let as_written = quota.epoch == entry.epoch && quota.hard == entry.target;
-            if !as_written {
-                return None;
-            }
-            let due = shown + input.settle;
-            if due > input.now {
-                return Some(due);
-            }
+    let since = match seen {
+        LeafSeen::Unknown | LeafSeen::Present { quota: None, .. } => return Settling::Over,
+        // Nothing is in force without its namespace; a creation sent before the target changed may still be on its way.
+        LeafSeen::Absent(since) => input
+            .known_since
+            .get(key)
+            .map_or(input.now, |known| *known.max(since)),
+        LeafSeen::Present { quota: Some(q), .. } => match q.shown_since {
+            Some(since) if q.epoch == entry.epoch && q.hard == entry.target => since,
+            _ => return Settling::Over,
+        },
+    };
+    let due = since + input.settle;
+    if due > input.now {
+        return Settling::Until(due);
+    }
+    let Some(proof) = input.proofs.get(key).filter(|p| p.at >= due) else {
+        return Settling::Ask;
+    };
+    follow(entry, seen, proof);
+    let lower = |name: &str| {
+        seen.quota().is_none_or(|q| {
+            q.used
+                .as_ref()
+                .is_some_and(|u| u.of(name) < entry.ceiling.of(name))
+        })
+    };
+    let mut above = entry
+        .ceiling
+        .iter()
+        .filter(|(name, v)| *v > entry.target.of(name));
+    if !above.any(|(name, _)| lower(name)) {
+        // Settled, or as far as what is charged allows; when that falls, the watch tells.
+        return Settling::Over;
+    }
+    let again = proof.at + RECHECK;
+    if again > input.now {
+        Settling::Until(again)
+    } else {
+        Settling::Ask
+    }
+}
+
+/// Lowers a ceiling as far as a proof allows.
+fn follow(entry: &mut LeafEntry, seen: &LeafSeen, proof: &Proof) {
+    match (seen, &proof.leaf) {
+        (LeafSeen::Absent(_), None) => entry.ceiling = entry.target.clone(),
+        (LeafSeen::Present { .. }, Some(leaf))
+            if leaf.epoch == entry.epoch && leaf.hard == entry.target =>
+        {
             for (name, ceiling) in &mut entry.ceiling.0 {
                 // A missing key is unknown, not zero.
-                if let (Some(in_force), Some(in_use)) = (enforced.0.get(name), used.0.get(name)) {
+                if let (Some(in_force), Some(charged)) =
+                    (leaf.in_force.0.get(name), leaf.charged.0.get(name))
+                {
                     *ceiling = (*in_force)
-                        .max(*in_use)
+                        .max(*charged)
                         .max(entry.target.of(name))
                         .min(*ceiling);
                 }
             }
-            None
         }
+        // What was read is not what the watch shows: one of them is about to change.
+        _ => {}
     }
 }
 
@@ -213,7 +265,6 @@ fn retarget(
     seen: &LeafSeen,
     desired: &ResourceList,
     room: &mut BTreeMap<String, Quantity>,
-    now: Timestamp,
 ) {
     let frozen = match seen {
         LeafSeen::Unknown => true,
@@ -249,7 +300,6 @@ fn retarget(
     entry.ceiling = entry.ceiling.max(&target);
     entry.target = target;
     entry.epoch += 1;
-    entry.since = Some(whole_second(now));
 }
 
 #[cfg(test)]

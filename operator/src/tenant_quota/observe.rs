@@ -7,7 +7,7 @@ use crds::{CloudPlatform, TenantQuota, keys};
 use jiff::Timestamp;
 
 use super::ledger::{LeafKey, LeafSeen};
-use crate::member::{ClusterCache, Seen};
+use crate::member::{ClusterCache, Proof, Seen};
 use crate::runtime::plan::ChildKey;
 use crate::runtime::{ChildKind, Context, Target};
 
@@ -57,27 +57,37 @@ pub(super) fn contact(cx: &Context, platform: &str, cluster: &str) -> Contact {
     }
 }
 
-/// What the leaves of a grant show: of its spec, of its ledger, and whatever carries its label.
+/// What is known of the leaves of a grant.
+#[derive(Default)]
+pub struct Leaves {
+    /// What its namespaces show: those of its spec, of its ledger, and those that carry its label.
+    pub seen: BTreeMap<LeafKey, LeafSeen>,
+    /// What reads past the cache have shown of those whose ceiling is above the target.
+    pub proofs: BTreeMap<LeafKey, Proof>,
+    /// Since when their epoch is known here.
+    pub known_since: BTreeMap<LeafKey, Timestamp>,
+    /// Grants that are gone and whose namespaces this one takes over: of the same tenant, kept when they were deleted.
+    pub heir_of: Vec<String>,
+}
+
+/// Looks at the leaves of a grant.
 pub(super) fn look(
     cx: &Context,
     quota: &TenantQuota,
     cluster: Option<&str>,
-) -> (BTreeMap<LeafKey, LeafSeen>, Vec<String>) {
+    now: Timestamp,
+) -> Leaves {
     let namespace = quota.metadata.namespace.as_deref().unwrap_or_default();
     let tenant = keys::tenant_of_namespace(namespace).unwrap_or_default();
     let mut wanted: Vec<LeafKey> = Vec::new();
     if let Some(cluster) = cluster {
-        let named = quota
-            .spec
-            .namespaces
-            .iter()
-            .map(|n| keys::leaf_namespace(tenant, &n.name));
-        wanted.extend(named.map(|n| (cluster.to_owned(), n)));
+        let named = quota.spec.namespaces.iter();
+        wanted.extend(named.map(|n| (cluster.to_owned(), keys::leaf_namespace(tenant, &n.name))));
     }
     let stored = quota.status.iter().flat_map(|s| &s.leaves);
     wanted.extend(stored.map(|e| (e.cluster.clone(), e.namespace.clone())));
     let owner = quota.metadata.uid.clone().unwrap_or_default();
-    let (mut seen, mut heir_of) = (BTreeMap::new(), Vec::new());
+    let mut leaves = Leaves::default();
     let mut clusters: Vec<String> = wanted
         .iter()
         .map(|(c, _)| c.clone())
@@ -111,17 +121,44 @@ pub(super) fn look(
                 let (of, grant) = &seen.origin;
                 let inherited = of == tenant && grant.is_some() && !cx.hub.has_grant(&seen.owner);
                 if inherited {
-                    heir_of.push(seen.owner.clone());
+                    leaves.heir_of.push(seen.owner.clone());
                 }
                 inherited
             };
             let leaf = connection
                 .as_ref()
                 .map_or(LeafSeen::Unknown, |c| leaf(&c.cache, &key.1, &mut ours));
-            seen.insert(key.clone(), leaf);
+            leaves.seen.insert(key.clone(), leaf);
+        }
+        if let Some(connection) = &connection {
+            falling(quota, &cluster, &connection.cache, now, &mut leaves);
         }
     }
-    (seen, heir_of)
+    leaves
+}
+
+/// What is known of the leaves of a cluster whose ceilings are above their targets.
+fn falling(
+    quota: &TenantQuota,
+    cluster: &str,
+    cache: &ClusterCache,
+    now: Timestamp,
+    leaves: &mut Leaves,
+) {
+    let owner = quota.metadata.uid.as_deref().unwrap_or_default();
+    let entries = quota.status.iter().flat_map(|s| &s.leaves);
+    for entry in entries.filter(|e| e.cluster == cluster && e.ceiling != e.target) {
+        let key = (cluster.to_owned(), entry.namespace.clone());
+        let since = cache.known_since(&entry.namespace, entry.epoch, now);
+        leaves.known_since.insert(key.clone(), since);
+        if let Some(mut proof) = cache.proof(&entry.namespace) {
+            // Another grant's quota is nothing of ours.
+            proof.leaf = proof
+                .leaf
+                .filter(|leaf| leaf.owner == owner || leaves.heir_of.contains(&leaf.owner));
+            leaves.proofs.insert(key, proof);
+        }
+    }
 }
 
 fn leaf(cache: &ClusterCache, namespace: &str, ours: &mut dyn FnMut(&Seen) -> bool) -> LeafSeen {

@@ -45,11 +45,15 @@ fn world() -> World {
         platform: serde_json::from_value(platform).unwrap(),
         tenant: serde_json::from_value(tenant).unwrap(),
         budgets: Vec::new(),
-        seen: [(key("web"), LeafSeen::Absent(at(0)))].into(),
+        leaves: Leaves {
+            seen: [(key("web"), LeafSeen::Absent(at(0)))].into(),
+            ..Leaves::default()
+        },
+        steady: at(100),
+        grace_days: 30,
         contact: Contact::Fine,
         settle: SignedDuration::from_secs(60),
         today: Day("2026-11-22".parse().unwrap()),
-        heir_of: Vec::new(),
         prefixes: ("oidc:".into(), String::new()),
     }
 }
@@ -65,6 +69,7 @@ fn pool(world: &mut World, granted: i64, promised: Option<(i64, i64)>) {
         uid: "uid-7".into(),
         grant: "qp-shuiwu/fangxun".into(),
         generation,
+        attempt: 0,
         amount: cpu(units),
     });
     let account = Account {
@@ -72,6 +77,7 @@ fn pool(world: &mut World, granted: i64, promised: Option<(i64, i64)>) {
         granted: cpu(granted),
         pending: pending.into_iter().collect(),
         held: ResourceList::default(),
+        fence: 7,
     };
     let pool = PoolStatus {
         name: "x86".into(),
@@ -212,7 +218,7 @@ fn a_second_pass_over_an_unchanged_world_decides_the_same() {
     let mut quota = grant(&json!({}));
     for second in [100, 102] {
         let plan = TenantQuotas::plan(&quota, &world, at(second));
-        world.seen.insert(key("web"), in_force(&plan.status));
+        world.leaves.seen.insert(key("web"), in_force(&plan.status));
         quota.status = Some(plan.status);
         pool(&mut world, 6, None);
     }
@@ -230,7 +236,7 @@ fn a_member_that_is_lost_keeps_everything_and_is_unknown() {
     let mut quota = grant(&json!({}));
     quota.status = Some(TenantQuotas::plan(&quota, &world, at(100)).status);
     let before = quota.status.clone().unwrap();
-    world.seen.insert(key("web"), LeafSeen::Unknown);
+    world.leaves.seen.insert(key("web"), LeafSeen::Unknown);
     world.contact = Contact::Lost("zj-node/zj-1".into(), at(50), "timed out".into());
     let plan = TenantQuotas::plan(&quota, &world, at(200));
     assert_eq!(
@@ -252,7 +258,7 @@ fn a_restart_of_the_operator_is_no_event_in_the_life_of_a_grant() {
     let mut quota = grant(&json!({}));
     quota.status = Some(TenantQuotas::plan(&quota, &world, at(100)).status);
     world.contact = Contact::Pending;
-    world.seen.insert(key("web"), LeafSeen::Unknown);
+    world.leaves.seen.insert(key("web"), LeafSeen::Unknown);
     assert_eq!(
         Some(TenantQuotas::plan(&quota, &world, at(200)).status),
         quota.status
@@ -272,7 +278,7 @@ fn a_deleted_grant_with_use_drains_and_with_an_unknown_member_waits() {
     {
         quota.used = Some([("requests.cpu", Quantity::units(1))].into());
     }
-    world.seen.insert(key("web"), seen);
+    world.leaves.seen.insert(key("web"), seen);
     quota.status = Some(status);
     quota.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
         at(150),
@@ -285,8 +291,83 @@ fn a_deleted_grant_with_use_drains_and_with_an_unknown_member_waits() {
     assert_eq!(plan.remove.len(), 1);
     assert!(plan.finalizer);
     world.contact = Contact::Lost("zj-node/zj-1".into(), at(50), "timed out".into());
-    world.seen.insert(key("web"), LeafSeen::Unknown);
+    world.leaves.seen.insert(key("web"), LeafSeen::Unknown);
     let plan = TenantQuotas::plan(&quota, &world, at(200));
     assert_eq!(ready(&plan).1, Reason::MemberUnreachable);
     assert!(plan.finalizer && plan.remove.is_empty());
+}
+
+#[test]
+fn above_the_grant_becomes_a_finding_when_the_grace_is_over() {
+    let mut world = world();
+    pool(&mut world, 0, Some((3, 6)));
+    let mut quota = grant(&json!({}));
+    let first = TenantQuotas::plan(&quota, &world, at(100));
+    quota.status = Some(first.status);
+    pool(&mut world, 6, None);
+    quota.spec.hard = [("cpu", Quantity::units(1))].into();
+    quota.spec.namespaces[0].hard = quota.spec.hard.clone();
+    quota.metadata.generation = Some(4);
+    let mut busy = in_force(quota.status.as_ref().unwrap());
+    if let LeafSeen::Present {
+        quota: Some(quota), ..
+    } = &mut busy
+    {
+        quota.used = Some(quota.hard.clone());
+    }
+    world.leaves.seen.insert(key("web"), busy);
+    let days = |days: i64| at(200 + days * 86_400);
+    let mut said = Vec::new();
+    for now in [days(0), days(29), days(30)] {
+        let plan = TenantQuotas::plan(&quota, &world, now);
+        let over = plan
+            .status
+            .conditions
+            .get(ConditionType::OverGrant)
+            .unwrap();
+        said.push((over.status, over.reason.clone(), plan.requeue));
+        quota.status = Some(plan.status);
+    }
+    let day = Duration::from_hours(24);
+    let soon = |left: Option<Duration>, wait| {
+        left.is_some_and(|left| left >= wait && left < wait + Duration::from_secs(1))
+    };
+    assert!(
+        said.iter()
+            .all(|(status, ..)| *status == ConditionStatus::True),
+        "{said:?}"
+    );
+    assert_eq!(
+        (said[0].1.as_str(), said[1].1.as_str(), said[2].1.as_str()),
+        ("OverGrant", "OverGrant", "OverGrantOverdue")
+    );
+    assert!(
+        soon(said[0].2, 30 * day) && soon(said[1].2, day),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn what_a_budget_refuses_is_given_back_to_the_pool() {
+    let mut world = world();
+    pool(&mut world, 0, Some((3, 6)));
+    let total: ResourceList = [("requests.cpu", Quantity::units(5))].into();
+    let budget = Account {
+        total,
+        ..Account::default()
+    };
+    world.budgets = vec![("shi".into(), budget)];
+    let mut quota = grant(&json!({}));
+    let refused = TenantQuotas::plan(&quota, &world, at(100));
+    assert_eq!(ready(&refused).1, Reason::BudgetExhausted);
+    assert_eq!(refused.status.attempt, 1);
+    // The pool's promise to the first attempt is still there, and no longer counts.
+    quota.status = Some(refused.status);
+    world.budgets.clear();
+    let waits = TenantQuotas::plan(&quota, &world, at(101));
+    assert_eq!(ready(&waits).1, Reason::AwaitingPool);
+    assert_eq!(
+        (waits.status.attempt, waits.status.admitted.is_empty()),
+        (1, true)
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crds::account::{Shortage, Taker};
 use crds::tenant_quota::LeafEntry;
 use crds::{
     Account, CloudPlatform, ConditionStatus, ConditionType, Quantity, Reason, ResourceList,
@@ -13,7 +14,24 @@ use super::ledger::{LeafKey, LeafSeen};
 use super::observe::Contact;
 use super::validate::Valid;
 
-/// Whether the pool and every budget above have promised an increase to this generation of the grant.
+/// The pool's account of a grant, if its platform has one.
+fn pool_of<'a>(quota: &TenantQuota, platform: &'a CloudPlatform) -> Option<&'a Account> {
+    let pools = platform.status.iter().flat_map(|s| &s.pools);
+    let mut named = pools.filter(|p| p.name == quota.spec.pool);
+    named.next().map(|p| &p.account)
+}
+
+/// Whether any account has promised something to this attempt of the grant.
+pub(super) fn is_promised(quota: &TenantQuota, world: &World) -> bool {
+    let pool = world.platform.as_ref().and_then(|p| pool_of(quota, p));
+    let accounts = world.budgets.iter().map(|(_, budget)| budget).chain(pool);
+    let taker = Taker::from(quota);
+    accounts
+        .into_iter()
+        .any(|a| a.reservation(&taker).is_some())
+}
+
+/// Whether the pool and every budget above have promised an increase to this attempt of the grant.
 ///
 /// # Errors
 /// The first account that has not, with what it is short of; or that its pass is still to come.
@@ -23,71 +41,42 @@ pub(super) fn promised(
     budgets: &[(String, Account)],
     increase: &ResourceList,
 ) -> Result<(), Verdict> {
-    let (uid, generation) = (
-        quota.metadata.uid.as_deref().unwrap_or_default(),
-        quota.metadata.generation.unwrap_or(0),
-    );
     let await_pool = || {
         Verdict::unknown(Reason::AwaitingPool)
             .with("platform", &quota.spec.platform)
             .with("pool", &quota.spec.pool)
     };
-    let pools = platform.status.iter().flat_map(|s| &s.pools);
-    let account = pools
-        .into_iter()
-        .find(|p| p.name == quota.spec.pool)
-        .map(|p| &p.account)
-        .ok_or_else(await_pool)?;
-    if account.reservation(uid, generation).is_none() {
-        let Some((resource, asked, free)) = account.short_of(increase) else {
-            return Err(await_pool());
-        };
+    let taker = Taker::from(quota);
+    let pool = pool_of(quota, platform).ok_or_else(await_pool)?;
+    if let Some(short) = pool.refuses(&taker, increase) {
         let verdict = Verdict::no(Reason::PoolExhausted)
             .with("platform", &quota.spec.platform)
             .with("pool", &quota.spec.pool);
-        return Err(figures(verdict, account, resource, asked, free)
-            .with("held", account.held.of(resource)));
+        return Err(figures(verdict, pool, &short).with("held", pool.held.of(&short.resource)));
     }
-    for (tenant, account) in budgets {
-        let budgeted = ResourceList(
-            increase
-                .0
-                .iter()
-                .filter(|(k, _)| account.total.0.contains_key(*k))
-                .map(|(k, v)| (k.clone(), *v))
-                .collect(),
-        );
-        if budgeted.is_empty() || account.reservation(uid, generation).is_some() {
-            continue;
+    for (tenant, budget) in budgets {
+        if let Some(short) = budget.refuses(&taker, increase) {
+            let verdict = Verdict::no(Reason::BudgetExhausted).with("tenant", tenant);
+            return Err(figures(verdict, budget, &short));
         }
-        let Some((resource, asked, free)) = account.short_of(&budgeted) else {
-            return Err(await_pool());
-        };
-        return Err(figures(
-            Verdict::no(Reason::BudgetExhausted).with("tenant", tenant),
-            account,
-            resource,
-            asked,
-            free,
-        ));
     }
-    Ok(())
+    let counts = |a: &&Account| !increase.in_names_of(&a.total).is_zero();
+    let mut accounts = std::iter::once(pool).chain(budgets.iter().map(|(_, b)| b).filter(counts));
+    if accounts.all(|a| a.reservation(&taker).is_some()) {
+        Ok(())
+    } else {
+        Err(await_pool())
+    }
 }
 
-fn figures(
-    verdict: Verdict,
-    account: &Account,
-    resource: &str,
-    asked: Quantity,
-    free: Quantity,
-) -> Verdict {
+fn figures(verdict: Verdict, account: &Account, short: &Shortage) -> Verdict {
     verdict
-        .with("resource", resource)
-        .with("asked", asked)
-        .with("free", free)
-        .with("missing", asked.minus(free))
-        .with("total", account.total.of(resource))
-        .with("granted", account.charged(resource))
+        .with("resource", &short.resource)
+        .with("asked", short.asked)
+        .with("free", short.free)
+        .with("missing", short.asked.minus(short.free))
+        .with("total", account.total.of(&short.resource))
+        .with("granted", account.charged(&short.resource))
 }
 
 pub(super) fn admitted(quota: &TenantQuota, wanted: &ResourceList) -> Verdict {
@@ -183,11 +172,10 @@ pub(super) fn used(
 
 /// The verdicts on `InForce`, `Reachable`, `OverGrant` and, of all of it, `Ready`.
 pub(super) fn judge(
-    entries: &[LeafEntry],
     world: &World,
     force: &Force,
     growth: &Result<ResourceList, Verdict>,
-    valid: &Valid,
+    over_grant: Verdict,
 ) -> [(ConditionType, Verdict); 4] {
     let counted = |verdict: Verdict| {
         verdict
@@ -212,12 +200,11 @@ pub(super) fn judge(
             .with("connected", 1)
             .with("clusters", 1)
     };
-    let over_grant = over_grant(entries, &world.seen, valid);
     let ready = if let Err(verdict) = growth {
         verdict.clone()
     } else if enforced.reason != Reason::InForce {
         enforced.clone()
-    } else if over_grant.reason == Reason::OverGrant {
+    } else if over_grant.status == ConditionStatus::True {
         Verdict {
             status: ConditionStatus::False,
             ..over_grant.clone()
@@ -238,7 +225,11 @@ pub(super) fn judge(
 }
 
 /// Whether more is in use than was granted. A lowering that only waits for its settle time is none.
-fn over_grant(entries: &[LeafEntry], seen: &BTreeMap<LeafKey, LeafSeen>, valid: &Valid) -> Verdict {
+pub(super) fn over_grant(
+    entries: &[LeafEntry],
+    seen: &BTreeMap<LeafKey, LeafSeen>,
+    valid: &Valid,
+) -> Verdict {
     let mut sum = ResourceList::default();
     let mut must_shrink = Vec::new();
     for entry in entries {
@@ -289,6 +280,7 @@ pub(super) fn winding_up(world: &World, delete: bool) -> Verdict {
             .with("detail", detail);
     }
     let in_use = world
+        .leaves
         .seen
         .iter()
         .find_map(|((cluster, namespace), seen)| match seen {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
-use crds::{ConditionType, Tenant};
+use crds::{CloudPlatform, ConditionType, Tenant};
 use harness::eventually;
-use harness::world::{SOON, World, grant, tenant};
+use harness::world::{PLATFORM, SOON, World, grant, tenant};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::world;
@@ -57,6 +57,49 @@ async fn a_tenant_that_is_deleted_waits_for_its_grants_and_its_pods_run_on() {
         namespaces.get("qp-chexiao").await.is_ok(),
         "its namespace stays until told otherwise"
     );
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_renamed_keeps_what_runs_and_its_identifier_cannot_change() {
+    let world = world().await;
+    world.tenant("gaiming").await.unwrap();
+    let wanted = grant("gaiming", "mo", 3, &[("web", 3)]);
+    world.grant(&wanted).await.unwrap();
+    world.in_force("qp-gaiming", "mo").await.unwrap();
+    let leaf = world.leaf("gaiming-web").await.unwrap();
+    leaf.run_pod("busy", "2").await.unwrap();
+    let before = (
+        leaf.uid().await.unwrap(),
+        leaf.quota().await.unwrap().metadata.uid,
+    );
+    let mut renamed = tenant("gaiming");
+    renamed["spec"]["displayName"] = json!({ "zh": "水利局" });
+    world.put(&renamed).await.unwrap();
+    let tenants: Api<Tenant> = Api::all(world.hub().await.unwrap());
+    eventually("the new name was judged", SOON, async || {
+        let unit = tenants.get("gaiming").await?;
+        let judged = unit.status.unwrap_or_default().observed_generation;
+        ensure!(judged == unit.metadata.generation, "{judged:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    world.in_force("qp-gaiming", "mo").await.unwrap();
+    let after = (
+        leaf.uid().await.unwrap(),
+        leaf.quota().await.unwrap().metadata.uid,
+    );
+    assert_eq!(
+        (before, leaf.pods().await.unwrap()),
+        (after, vec!["busy".to_owned()])
+    );
+    // Every name of a unit's namespaces hangs on its identifier: the API server itself lets nobody change that.
+    let other = json!({ "metadata": { "name": "xinming" } });
+    let params = PatchParams::default();
+    let refused = tenants
+        .patch("gaiming", &params, &Patch::Merge(&other))
+        .await;
+    assert!(refused.unwrap_err().to_string().contains("name"));
 }
 
 #[tokio::test]
@@ -191,6 +234,19 @@ async fn of_two_tenants_that_race_for_the_rest_of_a_budget_exactly_one_is_given_
             status.admitted.is_empty() && status.leaves.iter().all(|l| l.target.is_zero()),
             "{status:?}"
         );
+        // Nor does the pool keep what the budget refused.
+        let platforms: Api<CloudPlatform> = Api::all(world.hub().await.unwrap());
+        eventually("the pool's promise is given back", SOON, async || {
+            let status = platforms.get(PLATFORM).await?.status.unwrap_or_default();
+            let pending = status.pools.iter().flat_map(|p| &p.account.pending);
+            let kept: Vec<_> = pending
+                .filter(|r| r.grant.starts_with("qp-jingzheng"))
+                .collect();
+            ensure!(kept.is_empty(), "{kept:?}");
+            Ok(())
+        })
+        .await
+        .unwrap();
         for tenant in [settled["BudgetExhausted"], settled["InForce"]] {
             world.delete(&format!("qp-{tenant}"), &name).await.unwrap();
         }

@@ -66,6 +66,35 @@ async fn a_quantity_that_is_absurd_is_refused_in_words() {
 }
 
 #[tokio::test]
+async fn a_grant_that_can_no_longer_be_read_stays_charged() {
+    let world = world().await;
+    for tenant in ["posun", "jiehuo"] {
+        world.tenant(tenant).await.unwrap();
+    }
+    // The pool has 100 Ti of storage, and nobody else in this world asks for any.
+    let storage = |tenant: &str, cpu: &str| {
+        let mut wanted = grant(tenant, "cun", 1, &[("x", 1)]);
+        wanted["spec"]["hard"]["cpu"] = json!(cpu);
+        wanted["spec"]["hard"]["storage"] = json!("60Ti");
+        wanted
+    };
+    world.grant(&storage("posun", "1")).await.unwrap();
+    world.in_force("qp-posun", "cun").await.unwrap();
+    world.grant(&storage("posun", "1e30")).await.unwrap();
+    world.grant(&storage("jiehuo", "1")).await.unwrap();
+    let said = world.refused("qp-jiehuo", "cun", "PoolExhausted").await;
+    let said = said.unwrap();
+    assert!(
+        said.contains("requests.storage") && said.contains("granted 60Ti"),
+        "{said}"
+    );
+    world.grant(&storage("posun", "1")).await.unwrap();
+    world.in_force("qp-posun", "cun").await.unwrap();
+    world.delete("qp-posun", "cun").await.unwrap();
+    world.in_force("qp-jiehuo", "cun").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_grant_above_the_pool_or_on_a_frozen_or_declared_platform_names_the_way_out() {
     let world = world().await;
     world.tenant("chi").await.unwrap();

@@ -1,5 +1,7 @@
 //! Writes the children of a plan: created, changed over what was seen, pruned.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures::stream::{self, TryStreamExt as _};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Namespace, ResourceQuota};
@@ -14,6 +16,7 @@ use serde_json::json;
 use super::deadline;
 use crate::children::{epoch_of, owner_in_labels};
 use crate::member::{Connection, Seen};
+use crate::runtime::clock::steady;
 use crate::runtime::metrics::WRITES;
 use crate::runtime::plan::{Child, ChildKey, ChildKind, Placed, Target};
 use crate::runtime::{Context, Error};
@@ -26,11 +29,11 @@ pub(super) async fn write_children(
     owner: &str,
     heir_of: &[String],
     children: &[Placed],
-) -> Result<usize, Error> {
+    count: &AtomicUsize,
+) -> Result<(), Error> {
     let mut targets: Vec<&Target> = children.iter().map(|c| &c.target).collect();
     targets.sort();
     targets.dedup();
-    let mut count = 0;
     for target in targets {
         let connection = cx.members.connection(target)?;
         let here = || {
@@ -47,10 +50,11 @@ pub(super) async fn write_children(
                     step(owner, heir_of, c, connection.cache.get(&c.key())).map(|s| (c, s))
                 })
                 .collect();
-            count += due.len();
             stream::iter(due.into_iter().map(Ok))
-                .try_for_each_concurrent(PARALLEL, |(child, step)| {
-                    write(&connection, owner, child, step)
+                .try_for_each_concurrent(PARALLEL, async |(child, step)| {
+                    write(&connection, owner, child, step).await?;
+                    count.fetch_add(1, Ordering::Relaxed);
+                    Ok(())
                 })
                 .await?;
         }
@@ -61,10 +65,10 @@ pub(super) async fn write_children(
             .collect();
         for (key, seen) in surplus.into_iter().rev() {
             prune(&connection, &key, &seen.uid).await?;
-            count += 1;
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
-    Ok(count)
+    Ok(())
 }
 
 /// What must be done to a child.
@@ -113,9 +117,7 @@ async fn write(
         (_, Step::Taken(whose)) => Err(taken(connection, child.meta(), &whose)),
         (Child::Namespace(namespace), step) => {
             let stored = write_namespace(connection, owner, namespace, step).await?;
-            connection
-                .cache
-                .put(&Child::Namespace(stored), connection.now());
+            connection.cache.put(&Child::Namespace(stored), steady());
             Ok(())
         }
         (Child::ResourceQuota(quota), Step::Change { uid, epoch }) => {
@@ -123,7 +125,7 @@ async fn write(
             let stored = lower_or_raise(&api, quota, &uid, epoch).await?;
             connection
                 .cache
-                .put(&Child::ResourceQuota(stored), connection.now());
+                .put(&Child::ResourceQuota(stored), steady());
             Ok(())
         }
         (Child::ResourceQuota(quota), _) => {
@@ -132,7 +134,7 @@ async fn write(
             let stored = create(&api, quota, "resourcequotas").await?;
             connection
                 .cache
-                .put(&Child::ResourceQuota(stored), connection.now());
+                .put(&Child::ResourceQuota(stored), steady());
             Ok(())
         }
         (Child::LimitRange(o), step) => {
@@ -219,7 +221,7 @@ where
             other => other?,
         },
     };
-    connection.cache.put(&child(stored), connection.now());
+    connection.cache.put(&child(stored), steady());
     Ok(())
 }
 
@@ -319,7 +321,7 @@ async fn prune(connection: &Connection, key: &ChildKey, uid: &str) -> Result<(),
     let api: Api<DynamicObject> =
         Api::namespaced_with(connection.client.clone(), &key.namespace, &resource);
     delete(&api, &key.name, uid, plural).await?;
-    connection.cache.drop_key(key, connection.now());
+    connection.cache.drop_key(key, steady());
     Ok(())
 }
 
