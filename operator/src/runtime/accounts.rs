@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crds::account::{Claim, Writer};
 use crds::{ResourceList, TenantQuota};
@@ -135,26 +136,40 @@ impl Accounts {
     }
 }
 
+/// How often, and how long apart, the watch is waited for: it lags by milliseconds where all is well.
+const TRIES: u32 = 10;
+const APART: Duration = Duration::from_millis(50);
+
 /// Makes sure that every grant is known at least as it stands now; from then on the account of this object may be counted.
 ///
 /// # Errors
 /// [`Error::Stale`] while the watch has not brought all of it: the pass comes again.
 pub async fn prove(cx: &Context, uid: &str) -> Result<(), Error> {
+    for _ in 0..TRIES {
+        if all_known(cx).await? {
+            lock(&cx.accounts.proven).insert(uid.to_owned());
+            return Ok(());
+        }
+        tokio::time::sleep(APART).await;
+    }
+    Err(Error::Stale)
+}
+
+/// Whether every grant that is listed now is known at least so.
+async fn all_known(cx: &Context) -> Result<bool, Error> {
     let api: Api<TenantQuota> = Api::all(cx.hub.client.clone());
     let mut page = ListParams::default().limit(1000);
     loop {
         // No resource version is asked for: the answer is as new as the storage.
         let list = deadline("list the grants", api.list_metadata(&page)).await?;
         if !list.items.iter().all(|there| known(cx, there)) {
-            return Err(Error::Stale);
+            return Ok(false);
         }
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = page.continue_token(&token),
-            None => break,
+            None => return Ok(true),
         }
     }
-    lock(&cx.accounts.proven).insert(uid.to_owned());
-    Ok(())
 }
 
 /// Whether a grant is in the cache as it was listed, or newer.
