@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::{Ratio, ResourceList};
-use crate::words::{Attestation, Day, DisplayName, Zone};
+use crate::words::{Attestation, Day, DisplayName, Subject, Zone};
 
 mod status;
 
@@ -64,6 +64,10 @@ pub struct CloudPlatformSpec {
     /// The authority that owns the platform (主管部门), in words: it decides. Rights come from RBAC, not from this name.
     #[schemars(length(min = 1, max = 128))]
     pub owner: String,
+    /// Who decides for the owner on requests for this platform. They need the verb approve-platformowner on it as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub approvers: Vec<Subject>,
     /// The operations provider (运营方): it executes and never decides. Running a platform gives no right to grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations_provider: Option<OperationsProvider>,

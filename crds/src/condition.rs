@@ -30,6 +30,12 @@ pub enum ConditionType {
     Docked,
     /// Credentials, attestations and approvals are far from their end.
     Current,
+    /// The pools hold what a request asks for.
+    Held,
+    /// A request was written as grants and work orders.
+    Enacted,
+    /// The stage or order has working time left.
+    OnTime,
 }
 
 /// `True`, `False` or `Unknown`, as Kubernetes writes it.

@@ -4,6 +4,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::approval::ApprovalRules;
+use crate::calendar::Calendar;
 use crate::condition::Conditions;
 use crate::words::{DisplayName, Zone};
 
@@ -45,6 +47,12 @@ pub struct GovernanceProfileSpec {
     /// Times of the quota ledger.
     #[serde(default)]
     pub quota: QuotaTimes,
+    /// How requests are decided: chains, working days, what is approved by rule.
+    #[serde(default)]
+    pub approvals: ApprovalRules,
+    /// The working calendar. Without it every working day is unknown, and clocks say so.
+    #[serde(default)]
+    pub calendar: Calendar,
 }
 
 /// How zones are separated.

@@ -4,27 +4,40 @@
 //! Doc comments of fields are the user's manual: `kubectl explain` prints them.
 
 pub mod account;
+pub mod approval;
+pub mod calendar;
 pub mod cloud_platform;
+pub mod cloud_product;
 pub mod condition;
 pub mod governance_profile;
+pub mod information_system;
 pub mod keys;
+pub mod money;
 pub mod quantity;
 pub mod reason;
 pub mod resource_name;
+pub mod resource_request;
+pub mod service_offering;
 pub mod site;
 pub mod tenant;
 pub mod tenant_quota;
 pub mod words;
+pub mod work_order;
 
 pub use account::{Account, Reservation};
 pub use cloud_platform::CloudPlatform;
+pub use cloud_product::CloudProduct;
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions, Verdict};
 pub use governance_profile::GovernanceProfile;
+pub use information_system::InformationSystem;
 pub use quantity::{Quantity, Ratio, ResourceList};
 pub use reason::Reason;
+pub use resource_request::ResourceRequest;
+pub use service_offering::ServiceOffering;
 pub use site::Site;
 pub use tenant::Tenant;
 pub use tenant_quota::TenantQuota;
+pub use work_order::WorkOrder;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -41,10 +54,15 @@ pub const VERSION: &str = "v1alpha1";
 pub fn all() -> Vec<CustomResourceDefinition> {
     let mut kinds = vec![
         CloudPlatform::crd(),
+        CloudProduct::crd(),
         GovernanceProfile::crd(),
+        InformationSystem::crd(),
+        ResourceRequest::crd(),
+        ServiceOffering::crd(),
         Site::crd(),
         Tenant::crd(),
         TenantQuota::crd(),
+        WorkOrder::crd(),
     ];
     let schemas = kinds.iter_mut().flat_map(|kind| &mut kind.spec.versions);
     for schema in schemas.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())

@@ -82,6 +82,12 @@ impl Quantity {
         Self(self.0.saturating_mul(ratio.0 as i128) / 1000)
     }
 
+    /// So many times this amount; saturates far outside of what can be parsed.
+    #[must_use]
+    pub const fn by(self, count: u32) -> Self {
+        Self(self.0.saturating_mul(count as i128))
+    }
+
     /// This amount as a share of another, in percent rounded down; `None` where there is nothing to share.
     #[must_use]
     pub fn percent_of(self, whole: Self) -> Option<i64> {
@@ -353,6 +359,17 @@ impl ResourceList {
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         self.join(other, Quantity::plus)
+    }
+
+    /// So many times each amount.
+    #[must_use]
+    pub fn by(&self, count: u32) -> Self {
+        Self(
+            self.0
+                .iter()
+                .map(|(k, v)| (k.clone(), v.by(count)))
+                .collect(),
+        )
     }
 
     /// Difference by name, not below zero.

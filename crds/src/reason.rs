@@ -161,6 +161,84 @@ reasons! {
     PoolOvercommitted,
     /// The platform still has grants.
     PlatformInUse,
+    /// Nobody is named who decides at a stage.
+    NobodyDecides,
+    /// The service catalog has no such entry.
+    UnknownOffering,
+    /// The service is no longer offered.
+    OfferingWithdrawn,
+    /// The product catalog has no such entry.
+    UnknownProduct,
+    /// The product is no longer given out.
+    ProductWithdrawn,
+    /// The product is for another offering, platform, zone or pool.
+    ProductMismatch,
+    /// The product does not come in that size.
+    UnknownSize,
+    /// The product has too few left.
+    StockExhausted,
+    /// A question of the offering is not answered, or not with an answer.
+    ParameterWrong,
+    /// The unit has no such grant.
+    UnknownGrant,
+    /// A grant of that name is there already.
+    GrantExists,
+    /// The grant is in another pool.
+    GrantElsewhere,
+    /// The last day has passed.
+    LeasePast,
+    /// A test tenancy longer than the rules allow.
+    TestTooLong,
+    /// The request is in, and is being judged.
+    Submitted,
+    /// The pools were asked to hold the capacity.
+    AwaitingHold,
+    /// The capacity is held.
+    Held,
+    /// There is nothing to hold, or nothing any more.
+    NothingHeld,
+    /// A stage decides.
+    Reviewing,
+    /// It was returned for completion.
+    Returned,
+    /// It was approved and is to be enacted.
+    Approved,
+    /// It was rejected.
+    Rejected,
+    /// It was withdrawn.
+    Withdrawn,
+    /// What was approved is being brought about.
+    Provisioning,
+    /// Everything is there and waits for the receipt.
+    Delivered,
+    /// The receipt was confirmed.
+    Accepted,
+    /// It counts as accepted, since nobody objected in time.
+    AcceptedByRule,
+    /// The stage has time left.
+    OnTime,
+    /// The stage has taken longer than it may.
+    Overdue,
+    /// The clock is paused.
+    ClockPaused,
+    /// The calendar does not know the days.
+    CalendarUnknown,
+    /// It was written as grants and work orders.
+    Enacted,
+    /// It was not enacted.
+    NotEnacted,
+    /// Somebody provides it.
+    Offered,
+    /// Nobody provides it.
+    NotOffered,
+    /// A work order waits for the operations provider.
+    WorkOpen,
+    /// A work order is done.
+    WorkDone,
+    /// A work order cannot be done.
+    WorkFailed,
+    /// A work order is overdue.
+    WorkOverdue,
 }
 
 type Catalogue = BTreeMap<String, String>;

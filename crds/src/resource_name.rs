@@ -4,6 +4,12 @@
 //! (`count/<resource>.<group>`) and `pkg/apis/core/helper` (`IsQuotaHugePageResourceName`, extended resources only
 //! under `requests.`). A name outside of this list is stored by Kubernetes and enforced by nobody.
 
+use std::collections::BTreeMap;
+
+use crate::condition::Verdict;
+use crate::quantity::ResourceList;
+use crate::reason::Reason;
+
 /// Names counted for every namespace even where a pool does not offer them, so that they are 0 and not unlimited.
 pub const ALWAYS_NAMED: [&str; 3] = [
     "count/resourceclaims.resource.k8s.io",
@@ -101,6 +107,31 @@ pub fn canonical(name: &str) -> Result<String, NotEnforced> {
         "write one of {}, requests.<domain>/<resource> or count/<plural>.<group>",
         PLAIN.join(", ")
     ))
+}
+
+/// Resource names of a list as quota admission counts them, each once. `field` is where they are stated.
+///
+/// # Errors
+/// The verdict on a name that no quota enforces, or on one resource under two spellings.
+pub fn canonical_list(field: &str, stated: &ResourceList) -> Result<ResourceList, Verdict> {
+    let mut spelled: BTreeMap<String, &str> = BTreeMap::new();
+    let mut amounts = ResourceList::default();
+    for (name, amount) in stated.iter() {
+        let canonical = canonical(name).map_err(|why| {
+            Verdict::no(Reason::NotEnforced)
+                .with("field", field)
+                .with("resource", name)
+                .with("wayOut", why.way_out)
+        })?;
+        if let Some(first) = spelled.insert(canonical.clone(), name) {
+            let verdict = Verdict::no(Reason::DuplicateResource)
+                .with("field", field)
+                .with("resource", canonical);
+            return Err(verdict.with("first", first).with("second", name));
+        }
+        amounts.0.insert(canonical, amount);
+    }
+    Ok(amounts)
 }
 
 fn is_word(text: &str) -> bool {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
+use crate::approval::StageApprovers;
 use crate::condition::Conditions;
 use crate::quantity::ResourceList;
 use crate::words::{DeletionPolicy, DisplayName, Subject, Zone};
@@ -60,6 +61,11 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub authority_groups: Vec<String>,
+    /// Who decides on the requests of this unit, by stage. Those of a unit above hold for the units below that name none.
+    /// Unit heads and the supervisor are named here; the authority is authorityGroups where nobody is named for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["stage"]))]
+    pub approvers: Vec<StageApprovers>,
     /// The responsible post (责任岗位), never a person's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]

@@ -27,6 +27,29 @@ impl DisplayName {
     }
 }
 
+/// A text of a few sentences in two languages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Text {
+    /// Chinese.
+    #[schemars(length(min = 1, max = 2048))]
+    pub zh: String,
+    /// English; the Chinese text is shown where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub en: Option<String>,
+}
+
+impl Text {
+    /// The text in the reader's language, or the official one.
+    #[must_use]
+    pub fn in_language(&self, language: &str) -> &str {
+        match &self.en {
+            Some(en) if !language.starts_with("zh") && !en.is_empty() => en,
+            _ => &self.zh,
+        }
+    }
+}
+
 /// A cloud zone. Internet and extranet are physically isolated (Zhanjiang 2020 plan §3.2.1); a cluster is in exactly one.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,

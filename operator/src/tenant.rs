@@ -419,6 +419,7 @@ fn wind_up(
             spec: crds::tenant::TenantSpec {
                 owners: Vec::new(),
                 authority_groups: Vec::new(),
+                approvers: Vec::new(),
                 ..tenant.spec.clone()
             },
             ..tenant.clone()
@@ -457,6 +458,7 @@ mod tests {
                 division: None,
                 owners: Vec::new(),
                 authority_groups: Vec::new(),
+                approvers: Vec::new(),
                 responsible_post: None,
                 mlps_ceiling: None,
                 budget: None,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crds::cloud_platform::{Expansion, PoolSpec};
+pub use crds::resource_name::canonical_list as canonical;
 use crds::resource_name::{self, ALWAYS_NAMED};
 use crds::words::Day;
 use crds::{CloudPlatform, Quantity, Reason, ResourceList, Tenant, TenantQuota, Verdict};
@@ -26,31 +27,6 @@ fn list(names: impl Iterator<Item = impl AsRef<str>>) -> String {
         .map(|n| n.as_ref().to_owned())
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// Resource names as quota admission counts them, each once.
-///
-/// # Errors
-/// A name that no quota enforces, or one resource under two spellings.
-pub fn canonical(field: &str, stated: &ResourceList) -> Result<ResourceList, Verdict> {
-    let mut spelled: BTreeMap<String, &str> = BTreeMap::new();
-    let mut amounts = ResourceList::default();
-    for (name, amount) in stated.iter() {
-        let canonical = resource_name::canonical(name).map_err(|why| {
-            Verdict::no(Reason::NotEnforced)
-                .with("field", field)
-                .with("resource", name)
-                .with("wayOut", why.way_out)
-        })?;
-        if let Some(first) = spelled.insert(canonical.clone(), name) {
-            let verdict = Verdict::no(Reason::DuplicateResource)
-                .with("field", field)
-                .with("resource", canonical);
-            return Err(verdict.with("first", first).with("second", name));
-        }
-        amounts.0.insert(canonical, amount);
-    }
-    Ok(amounts)
 }
 
 /// The pool's resources in canonical names, before oversubscription; names that nobody enforces are left out, as the
