@@ -212,12 +212,16 @@ fn is_lost(reason: &str) -> bool {
 /// Whether a condition needs attention, and how badly.
 #[must_use]
 pub fn judge(condition: &Condition) -> Option<Health> {
-    use ConditionType::{Admitted, Current, Docked, InForce, OverGrant, Reachable, Ready};
+    use ConditionType::{
+        Admitted, Current, Docked, Enacted, Held, InForce, OnTime, OverGrant, Reachable, Ready,
+    };
     let good = match condition.type_ {
         OverGrant => ConditionStatus::False,
-        Ready | Admitted | InForce | Reachable | Docked | Current => ConditionStatus::True,
+        Ready | Admitted | InForce | Reachable | Docked | Current | Held | Enacted | OnTime => {
+            ConditionStatus::True
+        }
     };
-    let by_nature = [Reason::Declared, Reason::NoEvidence]
+    let by_nature = [Reason::Declared, Reason::NoEvidence, Reason::NothingHeld]
         .iter()
         .any(|r| r.as_str() == condition.reason);
     if condition.status == good || by_nature {
@@ -234,6 +238,13 @@ pub fn judge(condition: &Condition) -> Option<Health> {
         Reason::Recovering,
         Reason::Draining,
         Reason::Deleting,
+        Reason::Submitted,
+        Reason::AwaitingHold,
+        Reason::Reviewing,
+        Reason::Returned,
+        Reason::Approved,
+        Reason::Provisioning,
+        Reason::WorkOpen,
     ];
     if under_way.iter().any(|r| r.as_str() == condition.reason) {
         return Some(Health::Progress);
@@ -243,7 +254,7 @@ pub fn judge(condition: &Condition) -> Option<Health> {
     }
     Some(match condition.type_ {
         Ready | Admitted | Reachable | InForce => Health::Bad,
-        OverGrant | Docked | Current => Health::Attention,
+        OverGrant | Docked | Current | Held | Enacted | OnTime => Health::Attention,
     })
 }
 
