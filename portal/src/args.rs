@@ -23,9 +23,12 @@ pub struct Args {
 pub enum Command {
     /// Serve the pages.
     Serve(Serve),
-    /// Prove the ledger of acts.
+    /// Prove, export or archive the ledger of acts.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Back up or restore the database.
+    #[command(subcommand)]
+    Db(DbCommand),
 }
 
 /// What can be done with the ledger.
@@ -33,6 +36,30 @@ pub enum Command {
 pub enum AuditCommand {
     /// Prove the chain, or name the first bad row.
     Verify(Verify),
+    /// Write rows into a file. The export is a row itself.
+    Export(Export),
+    /// Move rows older than 180 days or more into a file. The chain says so, and goes on.
+    Archive(Archive),
+}
+
+/// What can be done with the database.
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Write everything but sessions into a file, of one moment; the portal may go on running.
+    Backup(Backup),
+    /// Put a backup into an empty database, of either engine.
+    Restore(Restore),
+}
+
+/// Where the hub is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Hub {
+    /// Kubeconfig of the hub, where the head of the ledger is anchored.
+    #[arg(long, env = "QIPAN_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Namespace of Qipan's own objects.
+    #[arg(long, env = "QIPAN_NAMESPACE", default_value = "qipan-system")]
+    pub namespace: String,
 }
 
 /// Flags of `audit verify`.
@@ -41,18 +68,95 @@ pub struct Verify {
     /// Where the database is.
     #[command(flatten)]
     pub database: Database,
-    /// Kubeconfig of the hub, where the head is anchored.
-    #[arg(long, env = "QIPAN_KUBECONFIG")]
-    pub kubeconfig: Option<PathBuf>,
-    /// Namespace of Qipan's own objects.
-    #[arg(long, env = "QIPAN_NAMESPACE", default_value = "qipan-system")]
-    pub namespace: String,
+    /// Where the anchor is.
+    #[command(flatten)]
+    pub hub: Hub,
     /// File with heads that were kept elsewhere: lines of the portal's log, or `<seq> <hash>` each. May be repeated.
     #[arg(long)]
     pub heads: Vec<PathBuf>,
     /// Do not ask the hub: the chain alone cannot show that newest rows were cut off.
     #[arg(long)]
     pub without_anchor: bool,
+    /// Archived segments to prove as well.
+    #[arg(long = "segment")]
+    pub segments: Vec<PathBuf>,
+}
+
+/// Flags of `audit export`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Export {
+    /// Where the database is.
+    #[command(flatten)]
+    pub database: Database,
+    /// From this day (Beijing time) or moment on.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// Before this day or moment.
+    #[arg(long)]
+    pub to: Option<String>,
+    /// The file to make.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// As what.
+    #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+    pub format: ExportFormat,
+    /// What the row of the export is hashed with.
+    #[arg(long, env = "QIPAN_AUDIT_HASH", value_enum, default_value_t = Algorithm::Sha256)]
+    pub audit_hash: Algorithm,
+}
+
+/// As what rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// A JSON object a line: the chain can be computed from it.
+    Jsonl,
+    /// For a spreadsheet.
+    Csv,
+}
+
+/// Flags of `audit archive`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Archive {
+    /// Where the database is.
+    #[command(flatten)]
+    pub database: Database,
+    /// Where the anchor is: the chain is proven before anything leaves it.
+    #[command(flatten)]
+    pub hub: Hub,
+    /// Do not ask the hub.
+    #[arg(long)]
+    pub without_anchor: bool,
+    /// Rows recorded before this day (Beijing time); at least 180 days ago.
+    #[arg(long)]
+    pub before: String,
+    /// The folder for the file.
+    #[arg(long)]
+    pub to: PathBuf,
+    /// What the row of the archiving is hashed with.
+    #[arg(long, env = "QIPAN_AUDIT_HASH", value_enum, default_value_t = Algorithm::Sha256)]
+    pub audit_hash: Algorithm,
+}
+
+/// Flags of `db backup`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Backup {
+    /// Where the database is.
+    #[command(flatten)]
+    pub database: Database,
+    /// The file to make.
+    #[arg(long)]
+    pub to: PathBuf,
+}
+
+/// Flags of `db restore`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Restore {
+    /// Where the empty database is; its tables are made.
+    #[command(flatten)]
+    pub database: Database,
+    /// The backup.
+    #[arg(long)]
+    pub from: PathBuf,
 }
 
 /// Where the database is.
@@ -119,6 +223,10 @@ pub struct Serve {
     /// What new rows of the ledger are hashed with; rows that are there keep their own.
     #[arg(long, env = "QIPAN_AUDIT_HASH", value_enum, default_value_t = Algorithm::Sha256)]
     pub audit_hash: Algorithm,
+    /// The hub's audit log, where the portal can read it: the ledger takes from it who changed what. Its policy must log
+    /// writes of qipan.dev at the level `RequestResponse`.
+    #[arg(long, env = "QIPAN_HUB_AUDIT_LOG")]
+    pub hub_audit_log: Option<PathBuf>,
     /// Offer the demo sign-in, in which anybody may take any post. Never where others can reach the portal.
     #[arg(long, env = "QIPAN_DEMO")]
     pub demo: bool,

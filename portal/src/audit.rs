@@ -9,6 +9,7 @@ pub mod archive;
 pub mod chain;
 pub mod commands;
 pub mod keeper;
+pub mod page;
 pub mod verify;
 
 use sha2::{Digest as _, Sha256};
@@ -27,6 +28,8 @@ pub enum Via {
     Operator,
     /// By another client of the API server.
     Api,
+    /// At a terminal, with `qipan-portal`.
+    Terminal,
     /// Nobody says.
     Unknown,
 }
@@ -40,8 +43,23 @@ impl Via {
             Self::Kubectl => "kubectl",
             Self::Operator => "operator",
             Self::Api => "api",
+            Self::Terminal => "terminal",
             Self::Unknown => "unknown",
         }
+    }
+
+    /// The way that a word names.
+    #[must_use]
+    pub fn of(word: &str) -> Self {
+        let known = [
+            Self::Portal,
+            Self::Kubectl,
+            Self::Operator,
+            Self::Api,
+            Self::Terminal,
+        ];
+        let found = known.into_iter().find(|via| via.word() == word);
+        found.unwrap_or(Self::Unknown)
     }
 }
 

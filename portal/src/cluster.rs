@@ -3,6 +3,8 @@
 //! The only file that imports `kube::Api`. Reads are the portal's own; writes for a person go through
 //! [`Cluster::impersonated`] and nowhere else.
 
+pub mod lease;
+pub mod objects;
 pub mod own;
 
 use std::collections::BTreeMap;

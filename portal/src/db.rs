@@ -3,10 +3,16 @@
 //! Each noun has a file of plain async functions on a connection; every statement stands in its `statements!`, so that
 //! a test can prepare all of them on both engines. Columns are BIGINT, TEXT and DOUBLE PRECISION; sums are cast to BIGINT.
 
+pub mod acts;
 pub mod audit;
+pub mod backup;
+pub mod commands;
 pub mod drafts;
 pub mod error;
+pub mod history;
 pub mod migrations;
+pub mod outbox;
+pub mod recorder;
 pub mod sessions;
 pub mod url;
 
@@ -26,7 +32,7 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// The statements of a noun, each a constant, and all of them in `ALL`.
 macro_rules! statements {
-    ($($name:ident = $sql:literal;)+) => {
+    ($($name:ident = $sql:expr;)+) => {
         $(const $name: &str = $sql;)+
         /// Every statement of this file.
         pub const ALL: &[(&str, &str)] = &[$((stringify!($name), $sql)),+];
@@ -36,8 +42,12 @@ pub(crate) use statements;
 
 /// Every statement of the portal, by the file that has it.
 pub const STATEMENTS: &[(&str, &[(&str, &str)])] = &[
+    ("acts", acts::ALL),
     ("audit", audit::ALL),
     ("drafts", drafts::ALL),
+    ("history", history::ALL),
+    ("outbox", outbox::ALL),
+    ("recorder", recorder::ALL),
     ("sessions", sessions::ALL),
 ];
 

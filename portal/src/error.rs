@@ -52,6 +52,12 @@ pub enum AppError {
     /// The request took too long.
     #[error("the request took too long")]
     TooSlow,
+    /// The ledger takes nothing more, so nothing is done.
+    #[error("the ledger cannot be written")]
+    LedgerFull,
+    /// The database gives no answer.
+    #[error("the database gives no answer")]
+    NoDatabase,
     /// A mistake of ours.
     #[error("an internal error")]
     Internal,
@@ -81,6 +87,13 @@ impl AppError {
         }
     }
 
+    /// The database gives no answer; why is in the log.
+    #[must_use]
+    pub fn database(error: &crate::db::DbError) -> Self {
+        tracing::warn!(%error, "a page has no answer of the database");
+        Self::NoDatabase
+    }
+
     const fn status_and_key(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NoPage => (StatusCode::NOT_FOUND, "no-page"),
@@ -90,6 +103,8 @@ impl AppError {
             Self::HubSilent { .. } => (StatusCode::SERVICE_UNAVAILABLE, "hub-silent"),
             Self::TooManyPages => (StatusCode::TOO_MANY_REQUESTS, "too-many-pages"),
             Self::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, "too-slow"),
+            Self::LedgerFull => (StatusCode::SERVICE_UNAVAILABLE, "ledger-full"),
+            Self::NoDatabase => (StatusCode::SERVICE_UNAVAILABLE, "no-database"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }

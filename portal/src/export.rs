@@ -37,7 +37,7 @@ fn text(head: &[&str], rows: &[Vec<String>]) -> Result<Vec<u8>, Box<dyn std::err
 }
 
 /// A cell that is text and nothing else. Plain negative numbers stay numbers.
-fn inert(cell: &str) -> String {
+pub(crate) fn inert(cell: &str) -> String {
     let number = cell.parse::<f64>().is_ok();
     if !number && cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
         format!("'{cell}")

@@ -1,6 +1,7 @@
 //! The portal: what people see and ask for. `router.rs` is its table of contents.
 
 pub mod access;
+pub mod acts;
 pub mod ages;
 pub mod args;
 pub mod assets;
@@ -15,6 +16,7 @@ pub mod export;
 pub mod figures;
 pub mod headers;
 pub mod health;
+pub mod history;
 pub mod i18n;
 pub mod identity;
 pub mod ledger;
@@ -25,6 +27,7 @@ pub mod overview;
 pub mod page;
 pub mod platforms;
 pub mod reader;
+pub mod recorder;
 pub mod records;
 pub mod router;
 pub mod server;

@@ -13,6 +13,10 @@ async fn main() -> ExitCode {
             portal::telemetry::start(serve.log_format);
             portal::server::run(serve).await
         }
+        Command::Db(db) => {
+            portal::telemetry::start(LogFormat::Text);
+            portal::db::commands::run(db).await
+        }
         Command::Audit(audit) => {
             portal::telemetry::start(LogFormat::Text);
             portal::audit::commands::run(audit).await

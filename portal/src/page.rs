@@ -265,6 +265,7 @@ fn banners(state: &AppState, lang: Lang, now: Timestamp) -> Vec<Banner> {
             text: lang.say("banner.hub-silent", &figures),
         });
     }
+    banners.extend(of_the_ledger(state, lang, now));
     for (sync, key, health) in [
         (Sync::Missing, "banner.missing", Health::Bad),
         (Sync::Forbidden, "banner.forbidden", Health::Bad),
@@ -281,6 +282,41 @@ fn banners(state: &AppState, lang: Lang, now: Timestamp) -> Vec<Banner> {
                 text: lang.say(key, &[("kinds", &lang.join(&kinds))]),
             });
         }
+    }
+    banners
+}
+
+/// Whether what is done can be recorded, and whether the record is as it was.
+fn of_the_ledger(state: &AppState, lang: Lang, now: Timestamp) -> Vec<Banner> {
+    let Some(records) = &state.records else {
+        return Vec::new();
+    };
+    let mut banners = Vec::new();
+    let ledger = records.ledger.state();
+    if let (Some(since), Some(why)) = (ledger.failing_since, &ledger.why) {
+        let why = match why.word() {
+            word @ ("locked" | "full" | "gone") => word,
+            _ => "other",
+        };
+        let count = ledger.waiting.to_string();
+        let figures = [
+            ("time", ages::moment(lang, since, now).exact),
+            ("why", lang.t(&format!("database.{why}")).to_owned()),
+            ("count", count),
+        ];
+        banners.push(Banner {
+            health: Health::Bad,
+            text: lang.say(
+                "banner.ledger-waits",
+                &figures.each_ref().map(|(key, text)| (*key, text.as_str())),
+            ),
+        });
+    }
+    if let Some(seq) = records.anchored.borrow().lost {
+        banners.push(Banner {
+            health: Health::Bad,
+            text: lang.say("banner.ledger-tampered", &[("seq", &seq.to_string())]),
+        });
     }
     banners
 }

@@ -10,8 +10,11 @@ use crate::args::Serve;
 use crate::audit::anchor::{self, Anchored};
 use crate::audit::keeper::Keeper;
 use crate::background;
+use crate::cluster::objects::Objects;
 use crate::cluster::own::OwnObjects;
 use crate::db::Db;
+use crate::recorder::Recorder;
+use crate::recorder::witness::Programs;
 
 /// At the end, what waits for the database has this long to be written.
 const LAST_ACTS: Duration = Duration::from_secs(5);
@@ -44,10 +47,21 @@ impl Records {
         tracing::info!(database = %url, "the database is open");
         let ledger = Keeper::start(db.clone(), serve.audit_hash);
         let (state, anchored) = watch::channel(Anchored::default());
-        let objects = OwnObjects::new(client, &serve.namespace);
+        let own = OwnObjects::new(client.clone(), &serve.namespace);
         background::spawn(
             "audit-anchor",
-            anchor::keep(db.clone(), objects, state, ending),
+            anchor::keep(db.clone(), own, state, ending.clone()),
+        );
+        let recorder = Recorder {
+            db: db.clone(),
+            algorithm: serve.audit_hash,
+            objects: Objects::new(client.clone()),
+            audit_log: serve.hub_audit_log.clone(),
+            programs: Programs::of(&serve.namespace),
+        };
+        background::spawn(
+            "recorder",
+            recorder.run(client, serve.namespace.clone(), ending),
         );
         Ok(Self {
             db,

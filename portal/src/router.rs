@@ -15,14 +15,16 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::audit::page;
 use crate::error::{self, AppError};
 use crate::identity::demo;
 use crate::state::AppState;
 use crate::{
-    assets, events, headers, metrics, objects, overview, platforms, reader, server, tenants,
+    acts, assets, events, headers, metrics, objects, overview, platforms, reader, server, tenants,
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header that carries a request's id.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A form is a few fields.
 const BODY_BYTES: usize = 64 * 1024;
 /// No page takes longer.
@@ -44,6 +46,8 @@ pub fn pages(state: AppState) -> Router {
         .route("/tenants/{name}/grants.csv", get(tenants::csv))
         .route("/tenants/{name}/yaml", get(objects::tenant))
         .route("/tenants/{name}/grants/{grant}/yaml", get(objects::grant))
+        .route("/audit", get(page::page))
+        .route("/audit.csv", get(page::csv))
         .route("/events", get(events::stream));
     if state.demo {
         routes = routes
@@ -62,6 +66,7 @@ pub fn pages(state: AppState) -> Router {
         .route("/assets/{file}", get(assets::serve))
         .fallback(fallback)
         .layer(own_forms_only(&state))
+        .layer(from_fn_with_state(state.clone(), acts::note))
         .layer(from_fn(reader::remember))
         .layer(from_fn_with_state(state.clone(), error::respond))
         .layer(from_fn_with_state(state.clone(), headers::secure))

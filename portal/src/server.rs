@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::args::Serve;
 use crate::background;
 use crate::cluster::{self, Cluster, Kind, Sync};
+use crate::history;
 use crate::records::Records;
 use crate::router;
 use crate::state::AppState;
@@ -36,8 +37,13 @@ pub async fn run(serve: Serve) -> anyhow::Result<()> {
         .context("the hub cannot be configured")?;
     let (end, ending) = watch::channel(false);
     let records = Records::open(&serve, client.clone(), ending.clone()).await?;
+    let cluster = Cluster::start(client);
+    background::spawn(
+        "history",
+        history::keep(records.db.clone(), cluster.clone(), ending.clone()),
+    );
     let state = AppState::new(
-        Cluster::start(client),
+        cluster.clone(),
         serve.demo,
         serve.public_url.as_deref(),
         ending.clone(),

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{Read, Seek, SeekFrom},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
@@ -114,6 +114,12 @@ impl Event {
 impl AuditLog {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The end of the log now; give it to the readers to see only what comes after.

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Testbed, eventually, get, hub_kubeconfig, install::NAMESPACE, tools};
+use crate::{HUB, Testbed, eventually, get, hub_kubeconfig, install::NAMESPACE, tools};
 
 /// How long a program has until it says that it is ready.
 const READY: Duration = Duration::from_mins(1);
@@ -229,10 +229,17 @@ impl Portal {
     /// Starts `qipan-portal serve --demo` and waits until it is ready.
     pub async fn start(testbed: &Testbed, mut options: Options) -> Result<Self> {
         options.args.insert(0, "--demo".to_owned());
-        let said = |name: &str| options.args.iter().any(|arg| arg == name);
+        let given = options.args.clone();
+        let said = |name: &str| given.iter().any(|arg| arg == name);
         if !said("--database-url") && !said("--database-url-file") {
             let database = format!("sqlite:{}", testbed.dir().join("portal.db").display());
             options.args.extend(["--database-url".to_owned(), database]);
+        }
+        if !said("--hub-audit-log")
+            && let Ok(log) = testbed.audit(HUB)
+        {
+            let log = log.path().display().to_string();
+            options.args.extend(["--hub-audit-log".to_owned(), log]);
         }
         let (mut program, address) = start("qipan-portal", "serve", testbed, options).await?;
         program.wait_ready(&address).await?;

@@ -7,9 +7,13 @@
 
 #[path = "database/chain.rs"]
 mod chain;
+#[path = "database/kept.rs"]
+mod kept;
 #[path = "database/place.rs"]
 mod place;
 #[path = "database/tables.rs"]
 mod tables;
+#[path = "database/told.rs"]
+mod told;
 #[path = "database/trouble.rs"]
 mod trouble;

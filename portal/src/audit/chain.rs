@@ -4,6 +4,7 @@
 //! (8 bytes, most significant first) and its UTF-8 text; numbers are decimal text. The hash is SHA-256 or SM3 of that, in
 //! small hexadecimal letters. `prev` is the hash of the row before, 64 zeros for the first: it is the last field.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sm3::Sm3;
 
@@ -91,7 +92,7 @@ fn bounded(value: &str, longest: usize) -> String {
 }
 
 /// A row as it is stored. Its words are text: what somebody wrote into the database by hand is read as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
     missing_docs,
     reason = "the fields are those of `Entry`, and the columns"
@@ -151,6 +152,44 @@ impl Row {
         };
         row.hash = algorithm.hash(&row);
         row
+    }
+
+    /// What its fields are called, in the order of [`Self::cells`].
+    pub const COLUMNS: [&str; 20] = [
+        "seq",
+        "at",
+        "happened",
+        "actor",
+        "groups",
+        "via",
+        "verb",
+        "kind",
+        "namespace",
+        "name",
+        "uid",
+        "resourceVersion",
+        "before",
+        "after",
+        "requestId",
+        "outcome",
+        "key",
+        "algorithm",
+        "prev",
+        "hash",
+    ];
+
+    /// Its fields as text; moments as people read them.
+    #[must_use]
+    pub fn cells(&self) -> Vec<String> {
+        let moment = |at| {
+            jiff::Timestamp::from_microsecond(at)
+                .unwrap_or_default()
+                .to_string()
+        };
+        let mut cells = vec![self.seq.to_string(), moment(self.at), moment(self.happened)];
+        cells.extend(self.fields().map(str::to_owned));
+        cells.push(self.hash.clone());
+        cells
     }
 
     /// The texts that are hashed after the three numbers, in this order.

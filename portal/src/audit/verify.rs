@@ -460,7 +460,8 @@ mod tests {
         let (through, hash) = (rows[3].seq, rows[3].hash.clone());
         assert_eq!(judge(&rows[4..], &head(&rows), &[]), bad(1, Fault::Missing));
         rows[7].verb = crate::audit::archive::VERB.to_owned();
-        rows[7].after = serde_json::json!({ "through": through, "hash": hash }).to_string();
+        rows[7].after =
+            serde_json::json!({ "first": 1, "through": through, "hash": hash }).to_string();
         rehash(&mut rows, 7);
         let proof = judge(&rows[4..], &head(&rows), &[]).unwrap();
         assert_eq!((proof.first, proof.last), (5, 9));

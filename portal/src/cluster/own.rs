@@ -1,6 +1,6 @@
-//! What the portal writes under its own name: the head of its ledger. Nothing else.
+//! What the portal writes under its own name: the head of its ledger, and (`lease.rs`) its Lease. Nothing else.
 //!
-//! The chart makes the object and the portal may only change it: one that was deleted is missed, not made anew.
+//! The chart makes the objects and the portal may only change them: one that was deleted is missed, not made anew.
 
 use std::future::Future;
 
@@ -71,7 +71,10 @@ impl OwnObjects {
     }
 }
 
-async fn in_time<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ClusterError> {
+/// An answer within the deadline.
+pub(super) async fn in_time<T>(
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ClusterError> {
     tokio::time::timeout(DEADLINE, call)
         .await
         .map_err(|_| ClusterError::Deadline)?

@@ -1,4 +1,4 @@
-//! The rows of the ledger. Appending goes through `crate::audit::append`, and nothing here changes or removes a row.
+//! The rows of the ledger. Appending goes through `crate::audit::append`; nothing changes a row, and only archiving removes one.
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
@@ -18,6 +18,7 @@ statements! {
         before_state, after_state, request_id, outcome, entry_key, algorithm, prev, hash \
         FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
     FIRST = "SELECT CAST(COALESCE(MIN(seq), 0) AS BIGINT) FROM audit";
+    REMOVE_THROUGH = "DELETE FROM audit WHERE seq <= $1";
     HASH_OF = "SELECT hash FROM audit WHERE seq = $1";
 }
 
@@ -131,6 +132,18 @@ pub async fn first(connection: &mut AnyConnection) -> Result<i64, DbError> {
     Ok(sqlx::query_scalar(FIRST).fetch_one(connection).await?)
 }
 
+/// Removes the oldest rows: `crate::audit::archive` has put them into a file.
+///
+/// # Errors
+/// The database fails.
+pub async fn remove_through(connection: &mut AnyConnection, seq: i64) -> Result<u64, DbError> {
+    let removed = sqlx::query(REMOVE_THROUGH)
+        .bind(seq)
+        .execute(connection)
+        .await?;
+    Ok(removed.rows_affected())
+}
+
 /// The hash of a row, where there is such a row.
 ///
 /// # Errors
@@ -142,7 +155,8 @@ pub async fn hash_of(connection: &mut AnyConnection, seq: i64) -> Result<Option<
         .await?)
 }
 
-fn read(row: &AnyRow) -> Result<Row, DbError> {
+/// A row as it is stored.
+pub(super) fn read(row: &AnyRow) -> Result<Row, DbError> {
     let text = |column: usize| row.try_get::<String, _>(column);
     Ok(Row {
         seq: row.try_get(0)?,

@@ -7,11 +7,23 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use super::DbError;
 
 /// Every step: its number, its name, its text.
-pub const STEPS: &[(i64, &str, &str)] = &[(
-    1,
-    "foundation",
-    include_str!("../../migrations/0001_foundation.sql"),
-)];
+pub const STEPS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "foundation",
+        include_str!("../../migrations/0001_foundation.sql"),
+    ),
+    (
+        2,
+        "recorder",
+        include_str!("../../migrations/0002_recorder.sql"),
+    ),
+    (
+        3,
+        "history_outbox",
+        include_str!("../../migrations/0003_history_outbox.sql"),
+    ),
+];
 
 /// Brings the tables to this version; steps that ran are left alone.
 ///

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::sessions::{random_token, same_secret};
 use super::{Signed, User, cookie, safe_next};
+use crate::acts;
 use crate::error::AppError;
 use crate::page::Page;
 use crate::reader::Reader;
@@ -137,6 +138,7 @@ pub async fn enter(
     if let Some(old) = cookie(&headers, state.cookie_name()) {
         state.sessions.end(&old);
     }
+    state.record(acts::act(&user, "sign-in", &headers))?;
     tracing::info!(user.name = post.user, "signed in by the demo form");
     let token = state.sessions.begin(user).map_err(AppError::internal)?;
     let name = state.cookie_name();
@@ -160,6 +162,7 @@ pub async fn leave(
     if !same_secret(&session.form_token, &leave.token) {
         return Err(AppError::FormExpired);
     }
+    state.record(acts::act(&session.user, "sign-out", &headers))?;
     let name = state.cookie_name();
     if let Some(token) = cookie(&headers, name) {
         state.sessions.end(&token);

@@ -167,6 +167,12 @@ async fn start_portal(testbed: &Testbed, binary: &Path) -> Result<String> {
     command.extend(["--kubeconfig".to_owned(), kubeconfig.display().to_string()]);
     let database = format!("sqlite:{}", testbed.dir().join("portal.db").display());
     command.extend(["--database-url".to_owned(), database]);
+    if let Ok(log) = testbed.audit(HUB) {
+        command.extend([
+            "--hub-audit-log".to_owned(),
+            log.path().display().to_string(),
+        ]);
+    }
     detached.start(&command)?;
     wait_ready(&detached, &address).await?;
     Ok(format!("http://{address}"))
