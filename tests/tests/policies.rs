@@ -53,6 +53,10 @@ impl Bench {
         })
         .await?;
         in_force_but_for_pods(&admin).await?;
+        // It stays as long as what it holds has finalizers.
+        let namespaces: Api<Namespace> = Api::all(admin.clone());
+        let now = DeleteParams::default();
+        namespaces.delete("shuiwu-ending", &now).await?;
         install_hub(&testbed).await?;
         // A place with a single cluster is hub and member at once: the rules of both must not contradict.
         install_member(&testbed, HUB).await?;
@@ -365,14 +369,15 @@ async fn namespaces_of_tenants_can_go(bench: &Bench) -> Result<()> {
         anyhow::Ok(())
     })
     .await?;
-    for name in ["shuiwu-new", "shuiwu-half"] {
+    let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    let params = PatchParams::default();
+    for name in ["shuiwu-new", "shuiwu-half", "shuiwu-ending"] {
         let services: Api<Service> = Api::namespaced(client(), name);
-        let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-        services
-            .patch("old", &PatchParams::default(), &free)
-            .await?;
+        services.patch("old", &params, &free).await?;
     }
-    for name in names {
+    let held: Api<ResourceQuota> = Api::namespaced(client(), "shuiwu-ending");
+    held.patch("qipan", &params, &free).await?;
+    for name in names.into_iter().chain(["shuiwu-ending"]) {
         eventually(
             &format!("{name} is gone"),
             Duration::from_mins(1),
