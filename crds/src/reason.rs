@@ -107,6 +107,10 @@ reasons! {
     SecretMissing,
     /// The kubeconfig cannot be read.
     KubeconfigMalformed,
+    /// The kubeconfig would run a program or read a file.
+    KubeconfigNotAllowed,
+    /// The kubeconfig would send its credential to whoever answers.
+    KubeconfigInsecure,
     /// The credential has ended.
     CredentialExpired,
     /// The credential ends soon.

@@ -5,6 +5,7 @@
 
 mod apply;
 mod audit;
+mod certificates;
 mod clients;
 pub mod debian;
 mod eventually;
@@ -13,13 +14,15 @@ mod install;
 mod leaf;
 mod postgres;
 mod programs;
+pub mod rights;
 pub mod sample;
 mod testbed;
 pub mod tools;
 pub mod world;
 
 pub use apply::{FIELD_MANAGER, apply_files, apply_yaml, yaml_files};
-pub use audit::{AuditLog, Event};
+pub use audit::{AuditLog, Event, ObjectRef};
+pub use certificates::{Authority, Identity};
 pub use clients::{client_from_file, client_from_text};
 pub use eventually::eventually;
 pub use http::get;

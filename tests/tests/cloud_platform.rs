@@ -245,9 +245,32 @@ async fn a_program_in_a_kubeconfig_is_never_run() {
         "args": [trace], "env": [{ "name": "TOKEN", "value": CREDENTIAL }],
     } });
     let kubeconfig = altered(world, MEMBER, exec, None).await;
-    let said = refused(world, "programm", &kubeconfig, "KubeconfigMalformed").await;
-    assert!(said.contains("exec"), "{said}");
+    let said = refused(world, "programm", &kubeconfig, "KubeconfigNotAllowed").await;
+    assert!(said.contains("users[0].user.exec"), "{said}");
     assert!(!Path::new(&trace).exists(), "the operator ran a program");
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_vouches_for_is_never_sent_a_credential() {
+    let world = world().await;
+    // Whatever connects to it is told: the operator must not even try.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain = format!("http://{}", listener.local_addr().unwrap());
+    let token = json!({ "token": CREDENTIAL });
+    let kubeconfig = altered(world, MEMBER, token.clone(), Some(&plain)).await;
+    let said = refused(world, "offen", &kubeconfig, "KubeconfigInsecure").await;
+    assert!(said.contains("clusters[0].cluster.server"), "{said}");
+    assert!(said.contains("https://"), "it names the way out: {said}");
+    let tried = tokio::time::timeout(Duration::from_secs(1), listener.accept()).await;
+    assert!(tried.is_err(), "the operator connected without TLS");
+    let anybody = format!("https://{}", listener.local_addr().unwrap());
+    let blind = altered(world, MEMBER, token, Some(&anybody)).await;
+    let mut blind: Value = serde_json::from_str(&blind).unwrap();
+    blind["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = json!(true);
+    let said = refused(world, "blind", &blind.to_string(), "KubeconfigInsecure").await;
+    assert!(said.contains("insecure-skip-tls-verify"), "{said}");
+    let tried = tokio::time::timeout(Duration::from_secs(1), listener.accept()).await;
+    assert!(tried.is_err(), "the operator trusted whoever answers");
 }
 
 #[tokio::test]

@@ -1,26 +1,53 @@
 //! Reads a member's kubeconfig: only what needs no program, no file and no blind trust.
 
 use crds::condition::whole_second;
+use crds::{Reason, Verdict};
 use jiff::Timestamp;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::Value;
 use std::time::Duration;
 use x509_parser::pem::Pem;
 
-/// Why a kubeconfig is not used. None of the texts carries any of its content but names.
+/// What would run a program or read a file of the operator's.
+const NOT_ALLOWED: [(&str, &str, &str); 6] = [
+    ("users", "user", "exec"),
+    ("users", "user", "auth-provider"),
+    ("users", "user", "tokenFile"),
+    ("users", "user", "client-certificate"),
+    ("users", "user", "client-key"),
+    ("clusters", "cluster", "certificate-authority"),
+];
+
+/// Why a kubeconfig is not used. None of the texts carries any of its content but names of fields.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KubeconfigError {
     /// It is not a kubeconfig.
     #[error("it is not a kubeconfig: {0}")]
     Syntax(String),
-    /// It wants something that the operator does not do for others.
-    #[error("{0} is not allowed here: put the certificate or the token into the file itself")]
-    NotAllowed(&'static str),
-    /// It trusts any server.
-    #[error(
-        "insecure-skip-tls-verify is not allowed: put the certificate authority into certificate-authority-data"
-    )]
-    Insecure,
+    /// This field wants something that the operator does not do for others.
+    #[error("{0} would run a program or read a file of the operator's")]
+    NotAllowed(String),
+    /// With this field the credential would go to whoever answers.
+    #[error("{0} would send the credential to a server that nobody vouches for")]
+    Insecure(String),
+}
+
+impl KubeconfigError {
+    /// What is said of the Secret that holds it.
+    #[must_use]
+    pub fn verdict(&self, secret: &str) -> Verdict {
+        let said = |reason, param, value: &str| {
+            Verdict::no(reason)
+                .with("secret", secret)
+                .with(param, value)
+        };
+        match self {
+            Self::Syntax(why) => said(Reason::KubeconfigMalformed, "detail", why),
+            Self::NotAllowed(field) => said(Reason::KubeconfigNotAllowed, "field", field),
+            Self::Insecure(field) => said(Reason::KubeconfigInsecure, "field", field),
+        }
+    }
 }
 
 /// A usable kubeconfig and the end of its credential.
@@ -40,45 +67,8 @@ impl Credential {
     pub async fn read(text: &str) -> Result<Self, KubeconfigError> {
         let syntax =
             |why: &dyn std::fmt::Display| KubeconfigError::Syntax(first_line(&why.to_string()));
-        let raw: serde_json::Value = serde_yaml::from_str(text).map_err(|e| syntax(&e))?;
-        for user in raw
-            .pointer("/users")
-            .and_then(|u| u.as_array())
-            .into_iter()
-            .flatten()
-        {
-            for (path, name) in [
-                ("/user/exec", "exec"),
-                ("/user/auth-provider", "auth-provider"),
-                ("/user/tokenFile", "tokenFile"),
-                ("/user/client-certificate", "client-certificate"),
-                ("/user/client-key", "client-key"),
-            ] {
-                if user.pointer(path).is_some_and(|v| !v.is_null()) {
-                    return Err(KubeconfigError::NotAllowed(name));
-                }
-            }
-        }
-        for cluster in raw
-            .pointer("/clusters")
-            .and_then(|c| c.as_array())
-            .into_iter()
-            .flatten()
-        {
-            if cluster
-                .pointer("/cluster/insecure-skip-tls-verify")
-                .and_then(serde_json::Value::as_bool)
-                == Some(true)
-            {
-                return Err(KubeconfigError::Insecure);
-            }
-            if cluster
-                .pointer("/cluster/certificate-authority")
-                .is_some_and(|v| !v.is_null())
-            {
-                return Err(KubeconfigError::NotAllowed("certificate-authority"));
-            }
-        }
+        let raw: Value = serde_yaml::from_str(text).map_err(|e| syntax(&e))?;
+        allowed(&raw)?;
         let kubeconfig = Kubeconfig::from_yaml(text).map_err(|e| syntax(&e))?;
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
             .await
@@ -93,6 +83,46 @@ impl Credential {
             .min();
         Ok(Self { config, until })
     }
+}
+
+/// Refuses what runs programs, reads files, or trusts whoever answers.
+fn allowed(raw: &Value) -> Result<(), KubeconfigError> {
+    let entries = |list: &str, entry: &str| -> Vec<Value> {
+        let all = raw
+            .get(list)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        all.map(|one| one.get(entry).cloned().unwrap_or_default())
+            .collect()
+    };
+    for (list, entry, field) in NOT_ALLOWED {
+        for (i, one) in entries(list, entry).iter().enumerate() {
+            if one.get(field).is_some_and(|value| !value.is_null()) {
+                return Err(KubeconfigError::NotAllowed(format!(
+                    "{list}[{i}].{entry}.{field}"
+                )));
+            }
+        }
+    }
+    for (i, cluster) in entries("clusters", "cluster").iter().enumerate() {
+        let insecure = |field: &str| {
+            Err(KubeconfigError::Insecure(format!(
+                "clusters[{i}].cluster.{field}"
+            )))
+        };
+        // Whatever it is that is not plainly false: some readers of YAML take "yes" for true.
+        let skip = cluster.get("insecure-skip-tls-verify");
+        if skip.is_some_and(|skip| !skip.is_null() && *skip != Value::Bool(false)) {
+            return insecure("insecure-skip-tls-verify");
+        }
+        let server = cluster.get("server").and_then(Value::as_str);
+        let scheme = server.map(|server| server.trim().get(..8).unwrap_or_default());
+        if scheme.is_some_and(|scheme| !scheme.eq_ignore_ascii_case("https://")) {
+            return insecure("server");
+        }
+    }
+    Ok(())
 }
 
 /// kube 5 resends writes by itself and waits for answers without end; here a pass decides anew, and waits by a deadline.
@@ -166,21 +196,44 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_runs_programs_reads_files_or_trusts_anyone_is_refused() {
-        assert_eq!(
-            read("", "exec: {command: sh}").await.err(),
-            Some(KubeconfigError::NotAllowed("exec"))
-        );
-        assert_eq!(
-            read("", "tokenFile: /etc/shadow").await.err(),
-            Some(KubeconfigError::NotAllowed("tokenFile"))
-        );
-        assert_eq!(
-            read("insecure-skip-tls-verify: true", "token: t")
-                .await
-                .err(),
-            Some(KubeconfigError::Insecure)
-        );
+    async fn what_runs_programs_reads_files_or_trusts_anyone_is_refused_by_field() {
+        let field = |list: &str, entry: &str, field: &str| format!("{list}[0].{entry}.{field}");
+        for (list, entry, name) in NOT_ALLOWED {
+            let (in_cluster, in_user) = match list {
+                "clusters" => (format!("{name}: /etc/shadow"), String::new()),
+                _ => (String::new(), format!("{name}: {{command: sh}}")),
+            };
+            let why = read(&in_cluster, &in_user).await.err();
+            let expected = KubeconfigError::NotAllowed(field(list, entry, name));
+            assert_eq!(why, Some(expected));
+        }
+        for skip in ["true", "yes", "'true'"] {
+            let why = read(&format!("insecure-skip-tls-verify: {skip}"), "token: t").await;
+            let name = field("clusters", "cluster", "insecure-skip-tls-verify");
+            assert_eq!(why.err(), Some(KubeconfigError::Insecure(name)), "{skip}");
+        }
+        let right = read("insecure-skip-tls-verify: false", "token: t").await;
+        assert!(right.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_https_is_refused_and_its_address_not_repeated() {
+        let good = kubeconfig("", "token: t");
+        for server in [
+            "http://zj-1",
+            "HTTP://zj-1",
+            "zj-1:6443",
+            "ftp://geheim@zj-1",
+            "''",
+        ] {
+            let text = good.replace("'https://127.0.0.1:1'", server);
+            let why = Credential::read(&text).await.err().unwrap();
+            let name = "clusters[0].cluster.server".to_owned();
+            assert_eq!(why, KubeconfigError::Insecure(name), "{server}");
+            assert!(!why.to_string().contains("zj-1"), "{why}");
+        }
+        let upper = good.replace("https://", "HTTPS://");
+        assert!(Credential::read(&upper).await.is_ok());
     }
 
     #[tokio::test]

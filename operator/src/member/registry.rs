@@ -12,7 +12,7 @@ use kube::Client;
 use tokio::task::JoinHandle;
 
 use super::probe::{self, Facts};
-use super::{Connection, Credential};
+use super::{Connection, Credential, KubeconfigError};
 use crate::runtime::clock::wall;
 use crate::runtime::hub::Queues;
 use crate::runtime::metrics::{MEMBER_CONTACT, MEMBER_UP};
@@ -261,16 +261,8 @@ impl Members {
             Source::Refused(verdict) => return Err((ClusterState::Refused, verdict.clone())),
             Source::Hub => (self.hub.clone(), String::new()),
             Source::Kubeconfig { secret, text } => {
-                let malformed = |why: &dyn std::fmt::Display| {
-                    refuse(
-                        Verdict::no(Reason::KubeconfigMalformed)
-                            .with("secret", secret)
-                            .with("detail", why),
-                    )
-                };
-                let credential = Credential::read(text)
-                    .await
-                    .map_err(|why| malformed(&why))?;
+                let unusable = |why: &KubeconfigError| refuse(why.verdict(secret));
+                let credential = Credential::read(text).await.map_err(|why| unusable(&why))?;
                 self.note_credential(key, credential.until);
                 if let Some(until) = credential.until.filter(|until| *until <= wall()) {
                     return Err(refuse(
@@ -280,7 +272,8 @@ impl Members {
                     ));
                 }
                 (
-                    Client::try_from(credential.config).map_err(|why| malformed(&why))?,
+                    Client::try_from(credential.config)
+                        .map_err(|why| unusable(&KubeconfigError::Syntax(why.to_string())))?,
                     secret.clone(),
                 )
             }

@@ -1,8 +1,9 @@
-//! An API server with bad days: a plain HTTP proxy before the real one that fails, refuses, forgets and delays writes.
+//! An API server with bad days: a proxy before the real one that fails, refuses, forgets and delays writes.
 //!
-//! Whoever comes through it brings its own token, so roles and admission are the real ones.
+//! It speaks TLS as the real one does, with an authority of its own: the operator takes nothing else. Whoever comes through it brings its own token, so roles and admission are the real ones.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,15 +14,59 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use harness::{Testbed, client_from_text};
+use base64::Engine as _;
+use harness::{Authority, Identity, Testbed, client_from_text};
 use kube::Client;
 use kube::config::{AuthInfo, Kubeconfig};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// A running proxy; it ends with the test's runtime.
 pub(crate) struct Proxy {
     address: String,
+    /// Its authority, as a kubeconfig has it.
+    authority: String,
     days: Arc<BadDays>,
+}
+
+/// Connections that have shaken hands.
+struct Tls {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    fn acceptor(identity: &Identity) -> Result<TlsAcceptor> {
+        let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes())?;
+        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
+        let config = ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![certificate], key)?;
+        Ok(Arc::new(config).into())
+    }
+}
+
+impl axum::serve::Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            if let Ok((stream, from)) = self.listener.accept().await
+                && let Ok(stream) = self.acceptor.accept(stream).await
+            {
+                return (stream, from);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
 }
 
 /// What has gone wrong, and whether more will.
@@ -68,13 +113,22 @@ impl Proxy {
             throttled: AtomicUsize::default(),
             delayed: AtomicUsize::default(),
         });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?.to_string();
+        let authority = Authority::new("bad-days")?;
+        let listener = Tls {
+            listener: TcpListener::bind("127.0.0.1:0").await?,
+            acceptor: Tls::acceptor(&authority.server()?)?,
+        };
+        let address = listener.listener.local_addr()?.to_string();
         let router = Router::new()
             .fallback(forward)
             .with_state(Arc::clone(&days));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Ok(Self { address, days })
+        let authority = base64::engine::general_purpose::STANDARD.encode(authority.pem());
+        Ok(Self {
+            address,
+            authority,
+            days,
+        })
     }
 
     /// A kubeconfig whose way leads through here.
@@ -83,7 +137,8 @@ impl Proxy {
         let cluster = kubeconfig
             .pointer_mut("/clusters/0/cluster")
             .context("no cluster")?;
-        *cluster = json!({ "server": format!("http://{}", self.address) });
+        let server = format!("https://{}", self.address);
+        *cluster = json!({ "server": server, "certificate-authority-data": self.authority });
         Ok(kubeconfig.to_string())
     }
 
