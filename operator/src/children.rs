@@ -47,7 +47,17 @@ pub fn digest(child: &Child) -> u64 {
             })
         }
         Child::LimitRange(o) => json!(o.spec),
-        Child::NetworkPolicy(o) => json!(o.spec),
+        Child::NetworkPolicy(o) => {
+            let spec = o.spec.clone().unwrap_or_default();
+            // An empty list of rules and none are the same, and are stored as none.
+            let (ingress, egress) = (spec.ingress, spec.egress);
+            json!([
+                spec.pod_selector,
+                spec.policy_types,
+                ingress.unwrap_or_default(),
+                egress.unwrap_or_default(),
+            ])
+        }
         Child::RoleBinding(o) => json!([o.role_ref, o.subjects]),
     };
     let mut hasher = DefaultHasher::new();

@@ -36,7 +36,8 @@ fn child_verbs(kind: ChildKind) -> &'static [&'static str] {
     }
 }
 
-/// Rules in a member.
+/// Rules in a member. Deliberately not: Secrets, exec, attach, port-forward, proxy, impersonation, other RBAC than bindings
+/// to `qipan:tenant`. The policy `qipan-operator-confined` narrows them to tenants' namespaces.
 #[must_use]
 pub fn member_rules() -> Vec<PolicyRule> {
     let mut rules: Vec<PolicyRule> = ChildKind::ALL
@@ -46,21 +47,25 @@ pub fn member_rules() -> Vec<PolicyRule> {
             rule(group, &[plural], child_verbs(kind))
         })
         .collect();
+    // Capacity by architecture.
     rules.push(rule("", &["nodes"], &["list"]));
     // What a leaf's quota should count, when a limit is lowered.
     let charged = ["persistentvolumeclaims", "pods", "services"];
     rules.push(rule("", &charged, &["list"]));
+    // Whether the policies are in force as they were written.
     let admission = [
         "validatingadmissionpolicies",
         "validatingadmissionpolicybindings",
     ];
     rules.push(rule("admissionregistration.k8s.io", &admission, &["list"]));
+    // It gives tenants' people this role and no other.
     rules.push(named(
         "rbac.authorization.k8s.io",
         "clusterroles",
         &[keys::TENANT_ROLE],
         &["bind"],
     ));
+    // By this verb, and not by a name, the policies know who keeps Qipan's children.
     rules.push(rule(
         GROUP,
         &["tenantquotas"],
@@ -90,10 +95,11 @@ pub fn hub_rules() -> Vec<PolicyRule> {
             &["rolebindings"],
             child_verbs(ChildKind::RoleBinding),
         ),
+        // qipan:superior allows nothing that the operator may not do itself, so giving it takes no right.
         named(
             "rbac.authorization.k8s.io",
             "clusterroles",
-            &[keys::OWNER_ROLE, keys::SUPERIOR_ROLE],
+            &[keys::OWNER_ROLE],
             &["bind"],
         ),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
@@ -155,6 +161,11 @@ pub fn print(which: Manifest) -> String {
             ),
         ],
         Manifest::MemberRoles => vec![
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": keys::SYSTEM_NAMESPACE } }),
+            json!({
+                "apiVersion": "v1", "kind": "ServiceAccount",
+                "metadata": { "name": keys::OPERATOR_ACCOUNT, "namespace": keys::SYSTEM_NAMESPACE },
+            }),
             role(
                 "ClusterRole",
                 "qipan:member-operator",

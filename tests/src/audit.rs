@@ -38,6 +38,8 @@ pub struct Event {
     pub object_ref: Option<ObjectRef>,
     /// How it ended.
     pub response_status: Option<ResponseStatus>,
+    /// What was answered, where the policy keeps that (writes of `qipan.dev` objects).
+    pub response_object: Option<serde_json::Value>,
 }
 
 /// A user in an audit event.
@@ -64,6 +66,17 @@ pub struct ObjectRef {
     pub name: String,
 }
 
+impl ObjectRef {
+    /// The plural with its subresource, as a role names it: `tenantquotas/status`.
+    #[must_use]
+    pub fn full_resource(&self) -> String {
+        match self.subresource.as_str() {
+            "" => self.resource.clone(),
+            sub => format!("{}/{sub}", self.resource),
+        }
+    }
+}
+
 /// The end of an audited request.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ResponseStatus {
@@ -83,14 +96,15 @@ impl Event {
             .username
     }
 
-    /// Whether it is a write that took effect. Leases are left out: they are heartbeats. (Events are not audited.)
+    /// Whether it is a write that took effect. Leases are left out, since they are heartbeats, and events, since they are
+    /// nobody's truth.
     #[must_use]
     pub fn is_write(&self) -> bool {
         let changes = ["create", "update", "patch", "delete", "deletecollection"];
-        let lease = self
+        let aside = self
             .object_ref
             .as_ref()
-            .is_some_and(|o| o.resource == "leases");
+            .is_some_and(|o| ["leases", "events"].contains(&o.resource.as_str()));
         // Reviews and tokens are creates that store nothing.
         let question = self
             .object_ref
@@ -101,7 +115,7 @@ impl Event {
             .response_status
             .as_ref()
             .is_some_and(|s| (200..300).contains(&s.code));
-        changes.contains(&self.verb.as_str()) && done && !lease && !question && !dry
+        changes.contains(&self.verb.as_str()) && done && !aside && !question && !dry
     }
 
     /// Whether authorisation or admission refused it.
@@ -164,13 +178,8 @@ impl AuditLog {
     /// The verbs that a user used on a resource (`resourcequotas`, `tenantquotas/status`) after a mark.
     pub fn verbs_of(&self, user: &str, resource: &str, mark: u64) -> Result<BTreeSet<String>> {
         let named = |event: &Event| {
-            event.object_ref.as_ref().is_some_and(|object| {
-                let full = match object.subresource.as_str() {
-                    "" => object.resource.clone(),
-                    sub => format!("{}/{sub}", object.resource),
-                };
-                full == resource
-            })
+            let object = event.object_ref.as_ref();
+            object.is_some_and(|object| object.full_resource() == resource)
         };
         let events = self.select(mark, |event| event.actor() == user && named(event))?;
         Ok(events.into_iter().map(|event| event.verb).collect())

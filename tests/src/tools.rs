@@ -78,6 +78,29 @@ pub fn helm() -> Result<PathBuf> {
     Ok(target)
 }
 
+/// Cargo in the repository, as from a shell. What the cargo that runs us says of our own package is left out: build
+/// scripts (ring's) take it for a change, and the half of the tree above them would be built anew each time.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(repository());
+    for (name, _) in env::vars_os() {
+        let of_a_package = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+        ];
+        if of_a_package
+            .iter()
+            .any(|start| name.to_string_lossy().starts_with(start))
+        {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
 /// One of our own binaries, built for the profile and into the directory that the running test came from.
 pub fn binary(package: &str) -> Result<PathBuf> {
     let running = env::current_exe()?;
@@ -85,10 +108,8 @@ pub fn binary(package: &str) -> Result<PathBuf> {
         .ancestors()
         .find(|dir| !dir.ends_with("deps") && dir.is_dir())
         .context("the running program lies in no directory")?;
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .current_dir(repository())
-        .args(["build", "--quiet", "--bin", package, "-p", package]);
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "--bin", package, "-p", package]);
     if profile_dir.ends_with("release") {
         cargo.arg("--release");
     }

@@ -49,7 +49,9 @@ pub fn default_deny(namespace: &str, labels: &BTreeMap<String, String>) -> Child
     let spec = NetworkPolicySpec {
         pod_selector: Some(every_pod()),
         policy_types: Some(both()),
-        ..NetworkPolicySpec::default()
+        // Said, not left out: what an apply does not name it does not take back, and a rule that somebody added would stay.
+        ingress: Some(Vec::new()),
+        egress: Some(Vec::new()),
     };
     policy(namespace, keys::DEFAULT_DENY, labels, spec)
 }
@@ -100,4 +102,27 @@ pub fn allow(
         ]),
     };
     policy(namespace, keys::ALLOW, labels, spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::children::digest;
+
+    #[test]
+    fn a_default_deny_that_somebody_opened_is_drift_and_the_stored_one_is_not() {
+        let wanted = default_deny("shuiwu-web", &BTreeMap::new());
+        let with = |ingress: Option<Vec<NetworkPolicyIngressRule>>| {
+            let Child::NetworkPolicy(mut policy) = wanted.clone() else {
+                panic!("a network policy");
+            };
+            let spec = policy.spec.as_mut().unwrap();
+            (spec.ingress, spec.egress) = (ingress, None);
+            digest(&Child::NetworkPolicy(policy))
+        };
+        // The API server leaves empty lists out.
+        assert_eq!(with(None), digest(&wanted));
+        let open = vec![NetworkPolicyIngressRule::default()];
+        assert_ne!(with(Some(open)), digest(&wanted));
+    }
 }

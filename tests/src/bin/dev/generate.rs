@@ -14,9 +14,18 @@ const HUB_HEADER: &str = "\
 # Generated from policies/*/policy.yaml by `make generate`. Do not edit.
 ";
 
+/// What stands before the operator's roles on the hub.
+const ROLES_HEADER: &str = "\
+# Generated from operator/src/manifests.rs by `make generate`. Do not edit. A hub that is its own member has the roles of
+# files/member.yaml as well.
+";
+
 /// What stands before a member's manifest.
 const MEMBER_HEADER: &str = "\
-# Generated from charts/qipan/files/member-roles.yaml and policies/*/policy.yaml by `make generate`. Do not edit.
+# Generated from operator/src/manifests.rs, charts/qipan/files/tenant-role.yaml and policies/*/policy.yaml by
+# `make generate`. Do not edit. What the administrator of a platform's cluster applies once: Qipan's account, what it may
+# do here, what tenants' people may do in their namespaces, and the policies. The operator brings nothing of this itself:
+# it verifies it.
 ";
 
 /// Writes every generated file, or with `check` fails with the difference to what is there.
@@ -27,16 +36,26 @@ pub(crate) fn generate(check: bool) -> Result<()> {
     fs::create_dir_all(fresh.path().join("files"))?;
     let crds = fresh.path().join("crds");
     cargo_run("qipan-crds", "crdgen", &[&crds.to_string_lossy()])?;
-    // The roles are written by hand: what the operator may do is decided, not derived.
-    let roles = fs::read_to_string(chart.join("files/member-roles.yaml"))
-        .context("charts/qipan/files/member-roles.yaml")?;
+    // What the operator may do stands beside what it does, in its own code; what tenants may do is decided, not derived.
+    let tenant = fs::read_to_string(chart.join("files/tenant-role.yaml"))
+        .context("charts/qipan/files/tenant-role.yaml")?;
     let member = format!(
-        "{MEMBER_HEADER}{}\n---\n{}\n",
-        roles.trim_end(),
+        "{MEMBER_HEADER}{}---\n{}\n---\n{}\n",
+        roles("member-roles")?,
+        tenant.trim_end(),
         policies("member")?
     );
-    let hub = format!("{HUB_HEADER}{}\n", policies("hub")?);
-    for (name, content) in [("hub-policies.yaml", hub), ("member.yaml", member)] {
+    for (name, content) in [
+        (
+            "hub-roles.yaml",
+            format!("{ROLES_HEADER}{}", roles("hub-roles")?),
+        ),
+        (
+            "hub-policies.yaml",
+            format!("{HUB_HEADER}{}\n", policies("hub")?),
+        ),
+        ("member.yaml", member),
+    ] {
         fs::write(fresh.path().join("files").join(name), content)?;
     }
     let mut stale = String::new();
@@ -65,9 +84,14 @@ pub(crate) fn generate(check: bool) -> Result<()> {
     Ok(())
 }
 
+/// The operator's account and roles as it states them.
+fn roles(which: &str) -> Result<String> {
+    let said = cargo_run("qipan-operator", "qipan-operator", &["manifests", which])?;
+    Ok(said.trim_start_matches("---\n").to_owned())
+}
+
 fn cargo_run(package: &str, binary: &str, args: &[&str]) -> Result<String> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(tools::repository());
+    let mut cargo = tools::cargo();
     cargo
         .args(["run", "--quiet", "-p", package, "--bin", binary, "--"])
         .args(args);
