@@ -123,8 +123,8 @@ pub enum ClusterError {
     /// The configuration for it cannot be read.
     #[error("failed to read the kubeconfig: {0}")]
     Config(String),
-    /// A user or a request id cannot be said in a header.
-    #[error("the name cannot be written in a header")]
+    /// A user or a request id cannot be said in a header, or is no person's.
+    #[error("the name cannot be written in a header, or is one of the control plane's own")]
     Header,
 }
 
@@ -339,7 +339,8 @@ impl Cluster {
     pub fn impersonated(&self, user: &User, request_id: &str) -> Result<Client, ClusterError> {
         let value =
             |text: &str| HeaderValue::from_bytes(text.as_bytes()).map_err(|_| ClusterError::Header);
-        if user.name.is_empty() {
+        // Names of the control plane's own are nobody's who signs in.
+        if user.name.is_empty() || user.name.starts_with("system:") {
             return Err(ClusterError::Header);
         }
         let mut headers = vec![
