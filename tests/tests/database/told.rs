@@ -42,7 +42,7 @@ async fn samples_roll_up_into_points_of_every_grain() -> Result<()> {
             )
             .await?
             .len(),
-            2
+            3
         );
         assert!(
             history::points(&mut connection, "b", Grain::Day, 0)
