@@ -77,9 +77,14 @@ pub fn member_rules() -> Vec<PolicyRule> {
 /// Rules on the hub, in every namespace.
 #[must_use]
 pub fn hub_rules() -> Vec<PolicyRule> {
-    let kinds = crds::all();
-    let mut plurals: Vec<&str> = kinds.iter().map(|c| c.spec.names.plural.as_str()).collect();
-    plurals.sort_unstable();
+    // The kinds that a controller works on; of the others it knows nothing.
+    let plurals = [
+        "cloudplatforms",
+        "governanceprofiles",
+        "sites",
+        "tenantquotas",
+        "tenants",
+    ];
     let statuses: Vec<String> = plurals.iter().map(|p| format!("{p}/status")).collect();
     let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
     let with_children = ["cloudplatforms", "tenantquotas", "tenants"];
