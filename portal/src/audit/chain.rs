@@ -1,6 +1,6 @@
 //! How a row of the ledger is hashed. Others can compute it from this page alone.
 //!
-//! The bytes are the 14 of `qipan.audit.v1`, then each field in the order of [`Row::fields`], as its length in bytes
+//! The bytes are the 14 of `qipan.audit.v1`, then each field in the order of `Row::fields`, as its length in bytes
 //! (8 bytes, most significant first) and its UTF-8 text; numbers are decimal text. The hash is SHA-256 or SM3 of that, in
 //! small hexadecimal letters. `prev` is the hash of the row before, 64 zeros for the first: it is the last field.
 
