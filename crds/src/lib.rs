@@ -49,6 +49,15 @@ pub const GROUP: &str = "qipan.dev";
 /// The version of every kind.
 pub const VERSION: &str = "v1alpha1";
 
+/// Plurals of the kinds that a controller of the operator works on. Its roles hold nothing of the others.
+pub const MANAGED: [&str; 5] = [
+    "cloudplatforms",
+    "governanceprofiles",
+    "sites",
+    "tenantquotas",
+    "tenants",
+];
+
 /// Every kind there is: the one list that generators and completeness tests walk.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {

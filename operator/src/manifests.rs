@@ -77,19 +77,11 @@ pub fn member_rules() -> Vec<PolicyRule> {
 /// Rules on the hub, in every namespace.
 #[must_use]
 pub fn hub_rules() -> Vec<PolicyRule> {
-    // The kinds that a controller works on; of the others it knows nothing.
-    let plurals = [
-        "cloudplatforms",
-        "governanceprofiles",
-        "sites",
-        "tenantquotas",
-        "tenants",
-    ];
-    let statuses: Vec<String> = plurals.iter().map(|p| format!("{p}/status")).collect();
+    let statuses = crds::MANAGED.map(|plural| format!("{plural}/status"));
     let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
     let with_children = ["cloudplatforms", "tenantquotas", "tenants"];
     vec![
-        rule(GROUP, &plurals, &["get", "list", "watch"]),
+        rule(GROUP, &crds::MANAGED, &["get", "list", "watch"]),
         rule(GROUP, &statuses, &["update", "patch"]),
         // Finalizers are metadata of the object itself.
         rule(GROUP, &with_children, &["patch"]),
