@@ -47,6 +47,7 @@ pub fn act(user: &User, verb: &str, headers: &HeaderMap) -> Entry {
 /// Records what leaves the portal as a file, and what was refused. What cannot be recorded does not leave.
 pub async fn note(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (headers, method) = (request.headers().clone(), request.method().clone());
+    let session = identity::session(request.extensions());
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let response = next.run(request).await;
@@ -61,7 +62,6 @@ pub async fn note(State(state): State<AppState>, request: Request, next: Next) -
     if refusal.is_none() && !(is_file && response.status().is_success()) {
         return response;
     }
-    let session = identity::session(&headers, &state);
     let nobody = User::default();
     let user = session.as_ref().map_or(&nobody, |session| &session.user);
     let verb = if refusal.is_some() {

@@ -230,6 +230,12 @@ pub struct Serve {
     /// Offer the demo sign-in, in which anybody may take any post. Never where others can reach the portal.
     #[arg(long, env = "QIPAN_DEMO")]
     pub demo: bool,
+    /// A session ends after so many minutes without use.
+    #[arg(long, env = "QIPAN_SESSION_IDLE_MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..=720))]
+    pub session_idle_minutes: u16,
+    /// A session ends after so many hours in any case.
+    #[arg(long, env = "QIPAN_SESSION_HOURS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=24))]
+    pub session_hours: u16,
     /// The address under which browsers reach the portal, for example `https://portal.example.gov.cn`.
     #[arg(long, env = "QIPAN_PUBLIC_URL")]
     pub public_url: Option<String>,

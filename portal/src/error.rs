@@ -140,7 +140,7 @@ pub async fn respond(
     request: Request,
     next: Next,
 ) -> Response {
-    let session = identity::session(request.headers(), &state);
+    let session = identity::session(request.extensions());
     let fragment = request.headers().contains_key("hx-request") || reader.path == "/events";
     let response = next.run(request).await;
     let timed_out = response.status() == StatusCode::REQUEST_TIMEOUT;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::Query;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -25,6 +25,8 @@ const DEBOUNCE: Duration = Duration::from_millis(300);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A page is looked at again this often even if nothing came: days pass, attestations end, sessions end.
 const LOOK_AGAIN: Duration = Duration::from_mins(5);
+/// Whether the session still lives is asked this often, when something changed.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// How many live pages one person may hold open.
 const PAGES: usize = 12;
 
@@ -84,6 +86,21 @@ struct Watching {
     changes: tokio::sync::watch::Receiver<u64>,
     told: Digests,
     seat: Seat,
+    asked: Instant,
+}
+
+impl Watching {
+    /// Whether the session lives, asked at most every [`ASK_AGAIN`]. A database that gives no answer ends no page: the page's
+    /// own fetches say so.
+    async fn still_signed_in(&mut self) -> bool {
+        if self.asked.elapsed() < ASK_AGAIN {
+            return true;
+        }
+        self.asked = Instant::now();
+        let (sessions, digest) = (&self.visit.state.sessions, &self.visit.session.digest);
+        let found = sessions.find_by_digest(digest, crate::background::now());
+        !matches!(found.await, Ok(None))
+    }
 }
 
 /// The page of a path, drawn for a visit.
@@ -142,6 +159,7 @@ pub async fn stream(
         changes,
         told,
         seat,
+        asked: Instant::now(),
     };
     let events = unfold(
         (Some(watching), Vec::new()),
@@ -172,6 +190,9 @@ async fn next_changes(watching: &mut Watching) -> Option<Vec<&'static str>> {
     }
     tokio::time::sleep(DEBOUNCE).await;
     watching.changes.mark_unchanged();
+    if !watching.still_signed_in().await {
+        return None;
+    }
     // `now` stays the moment of opening: ages grow in the browser and are no change.
     match digests(&watching.visit).await {
         Ok(now) => {

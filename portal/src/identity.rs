@@ -1,19 +1,22 @@
-//! Who is asking: the session behind the cookie, and the demo sign-in.
+//! Who is asking: the session behind the cookie, and the ways to sign in.
 //!
 //! What a person may do is asked of Kubernetes (`access.rs`), never kept here.
 
 pub mod demo;
+pub mod mine;
 pub mod sessions;
 
-use axum::extract::{FromRef as _, FromRequestParts};
-use axum::http::header::COOKIE;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{COOKIE, REFERER, SET_COOKIE, USER_AGENT};
 use axum::http::request::Parts;
-use http::HeaderMap;
+use axum::middleware::Next;
+use axum::response::{AppendHeaders, Response};
+use http::{Extensions, HeaderMap, Method};
 
 use crate::error::AppError;
 use crate::state::AppState;
 
-pub use sessions::{Session, Sessions};
+pub use sessions::{Arrival, Session, Sessions};
 
 /// A person, named as the hub's API server sees them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -47,24 +50,104 @@ pub struct Signed(pub Session);
 impl FromRequestParts<AppState> for Signed {
     type Rejection = AppError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
-        let state = AppState::from_ref(state);
-        session(&parts.headers, &state)
-            .map(Self)
-            .ok_or_else(|| AppError::SignInNeeded {
-                next: parts
-                    .uri
-                    .path_and_query()
-                    .map_or("/", |path| path.as_str())
-                    .to_owned(),
-            })
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, AppError> {
+        match parts.extensions.get::<Asker>() {
+            Some(Asker(Ok(Some(session)))) => Ok(Self(session.clone())),
+            Some(Asker(Err(error))) => Err(error.clone()),
+            Some(Asker(Ok(None))) | None => Err(AppError::SignInNeeded {
+                next: way_back(parts),
+            }),
+        }
     }
 }
 
-/// The session of a request, if it has one.
+/// Where somebody goes on after signing in: the page they asked for, else the one whose form they sent.
+fn way_back(parts: &Parts) -> String {
+    if parts.method == Method::GET {
+        let path = parts.uri.path_and_query();
+        return path.map_or("/", |path| path.as_str()).to_owned();
+    }
+    let from = parts
+        .headers
+        .get(REFERER)
+        .and_then(|line| line.to_str().ok());
+    let from = from.and_then(|line| line.parse::<http::Uri>().ok());
+    let path = from.as_ref().and_then(http::Uri::path_and_query);
+    path.map_or("/", |path| safe_next(path.as_str())).to_owned()
+}
+
+/// Who a request is from, as [`identify`] found out; an error where nobody can say.
+#[derive(Clone, Debug)]
+pub struct Asker(Result<Option<Session>, AppError>);
+
+/// The session of a request that went through [`identify`], if it has one.
 #[must_use]
-pub fn session(headers: &HeaderMap, state: &AppState) -> Option<Session> {
-    cookie(headers, state.cookie_name()).and_then(|token| state.sessions.find(&token))
+pub fn session(extensions: &Extensions) -> Option<Session> {
+    let asker = extensions.get::<Asker>()?;
+    asker.0.as_ref().ok()?.clone()
+}
+
+/// Finds out once who a request is from; everything else takes it from there. What a page fetches by itself (its regions,
+/// its events) does not count as use: an open page would never let its session end.
+pub async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if !path.starts_with("/assets/") {
+        let now = crate::background::now();
+        let by_itself = request.headers().contains_key("hx-request") || path == "/events";
+        let found = match cookie(request.headers(), state.cookie_name()) {
+            Some(token) => state.sessions.find(&token, now).await,
+            None => Ok(None),
+        };
+        if let Ok(Some(session)) = &found
+            && !by_itself
+        {
+            state.sessions.touch(session, now).await;
+        }
+        let found = found.map_err(|error| AppError::database(&error));
+        request.extensions_mut().insert(Asker(found));
+    }
+    next.run(request).await
+}
+
+/// A `Set-Cookie` of ours: for this host, not for scripts, not with what other sites send; over https for https alone.
+pub fn set_cookie(
+    state: &AppState,
+    name: &str,
+    value: &str,
+    seconds: i64,
+) -> AppendHeaders<[(http::HeaderName, String); 1]> {
+    let secure = if state.secure { "; Secure" } else { "" };
+    AppendHeaders([(
+        SET_COOKIE,
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"),
+    )])
+}
+
+/// Begins a session for somebody who has proved who they are, under a token that nobody knew before; the session that
+/// the browser had ends. Gives the cookie.
+///
+/// # Errors
+/// The database fails.
+pub async fn begin(
+    state: &AppState,
+    headers: &HeaderMap,
+    arrival: &Arrival,
+) -> Result<AppendHeaders<[(http::HeaderName, String); 1]>, AppError> {
+    let failed = |error| AppError::database(&error);
+    if let Some(old) = cookie(headers, state.cookie_name()) {
+        state.sessions.end(&old).await.map_err(failed)?;
+    }
+    let now = crate::background::now();
+    let token = state.sessions.begin(arrival, now).await.map_err(failed)?;
+    let seconds = state.sessions.cookie_seconds();
+    Ok(set_cookie(state, state.cookie_name(), &token, seconds))
+}
+
+/// What a browser calls itself.
+#[must_use]
+pub fn agent(headers: &HeaderMap) -> String {
+    let agent = headers.get(USER_AGENT).and_then(|line| line.to_str().ok());
+    agent.unwrap_or_default().to_owned()
 }
 
 /// The value of a cookie.

@@ -44,6 +44,8 @@ pub struct Person {
     pub post: Option<String>,
     /// The groups.
     pub groups: Vec<String>,
+    /// The level that the identity provider names; may be empty.
+    pub level: String,
     /// What forms carry.
     pub form_token: String,
 }
@@ -204,6 +206,7 @@ impl Page {
                 .post
                 .map(|key| self.lang.t(&format!("demo.{key}.title")).to_owned()),
             groups: user.groups.clone(),
+            level: session.level.clone(),
             form_token: session.form_token.clone(),
         });
     }

@@ -17,7 +17,7 @@ use tower_http::trace::TraceLayer;
 
 use crate::audit::page;
 use crate::error::{self, AppError};
-use crate::identity::demo;
+use crate::identity::{self, demo, mine};
 use crate::state::AppState;
 use crate::{
     acts, assets, events, headers, metrics, objects, overview, platforms, reader, server, tenants,
@@ -46,6 +46,7 @@ pub fn pages(state: AppState) -> Router {
         .route("/tenants/{name}/grants.csv", get(tenants::csv))
         .route("/tenants/{name}/yaml", get(objects::tenant))
         .route("/tenants/{name}/grants/{grant}/yaml", get(objects::grant))
+        .route("/sessions", get(mine::page).post(mine::end))
         .route("/audit", get(page::page))
         .route("/audit.csv", get(page::csv))
         .route("/events", get(events::stream));
@@ -69,6 +70,7 @@ pub fn pages(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), acts::note))
         .layer(from_fn(reader::remember))
         .layer(from_fn_with_state(state.clone(), error::respond))
+        .layer(from_fn_with_state(state.clone(), identity::identify))
         .layer(from_fn_with_state(state.clone(), headers::secure))
         .layer(CompressionLayer::new())
         .layer(from_fn(metrics::time))

@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -42,13 +43,7 @@ pub async fn run(serve: Serve) -> anyhow::Result<()> {
         "history",
         history::keep(records.db.clone(), cluster.clone(), ending.clone()),
     );
-    let state = AppState::new(
-        cluster.clone(),
-        serve.demo,
-        serve.public_url.as_deref(),
-        ending.clone(),
-    )
-    .with_records(records.clone());
+    let state = state(&serve, cluster, records.clone(), ending.clone());
     let admin = router::admin(state.clone());
     let mut app = router::pages(state);
     if let Some(address) = serve.admin_listen {
@@ -82,6 +77,21 @@ pub async fn run(serve: Serve) -> anyhow::Result<()> {
     }
     tracing::warn!("pages were still open at the end");
     Ok(())
+}
+
+/// What every handler can reach.
+fn state(
+    serve: &Serve,
+    cluster: Cluster,
+    records: Records,
+    ending: watch::Receiver<bool>,
+) -> AppState {
+    let url = serve.public_url.as_deref();
+    let idle = SignedDuration::from_mins(serve.session_idle_minutes.into());
+    let life = SignedDuration::from_hours(serve.session_hours.into());
+    AppState::new(cluster, serve.demo, url, ending)
+        .with_records(records)
+        .with_session_ends(idle, life)
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {

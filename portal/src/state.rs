@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use jiff::SignedDuration;
 use tokio::sync::watch;
 
 use crate::access::Access;
 use crate::cluster::Cluster;
 use crate::events::Seats;
 use crate::identity::Sessions;
+use crate::identity::sessions::{IDLE, LIFE};
 use crate::records::Records;
 
 /// What every handler can reach. Cloning it is cheap.
@@ -63,7 +65,17 @@ impl AppState {
     /// The same with a database and a ledger.
     #[must_use]
     pub fn with_records(mut self, records: Records) -> Self {
+        self.sessions = Arc::new(Sessions::in_database(records.db.clone(), IDLE, LIFE));
         self.records = Some(records);
+        self
+    }
+
+    /// The same with sessions that end after `idle` without use and after `life` in any case.
+    #[must_use]
+    pub fn with_session_ends(mut self, idle: SignedDuration, life: SignedDuration) -> Self {
+        if let Some(records) = &self.records {
+            self.sessions = Arc::new(Sessions::in_database(records.db.clone(), idle, life));
+        }
         self
     }
 
@@ -74,6 +86,16 @@ impl AppState {
             "__Host-qipan_session"
         } else {
             "qipan_session"
+        }
+    }
+
+    /// The cookie that a form carries before there is a session.
+    #[must_use]
+    pub const fn form_cookie_name(&self) -> &'static str {
+        if self.secure {
+            "__Host-qipan_form"
+        } else {
+            "qipan_form"
         }
     }
 }

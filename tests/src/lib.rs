@@ -5,6 +5,7 @@
 
 mod apply;
 mod audit;
+pub mod browser;
 mod certificates;
 mod clients;
 pub mod debian;

@@ -206,7 +206,8 @@ impl Operator {
 
     /// Starts it and does not wait: a second replica that is not the leader, or one that cannot become ready.
     pub async fn start_unready(testbed: &Testbed, options: Options) -> Result<Self> {
-        let (program, address) = start("qipan-operator", "run", testbed, options).await?;
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let program = start(("qipan-operator", "run"), testbed, options, &address).await?;
         Ok(Self { program, address })
     }
 
@@ -227,8 +228,21 @@ pub struct Portal {
 
 impl Portal {
     /// Starts `qipan-portal serve --demo` and waits until it is ready.
-    pub async fn start(testbed: &Testbed, mut options: Options) -> Result<Self> {
-        options.args.insert(0, "--demo".to_owned());
+    pub async fn start(testbed: &Testbed, options: Options) -> Result<Self> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        Self::start_at(testbed, options, &address, true).await
+    }
+
+    /// Starts it at an address, with or without the demo sign-in, and waits until it is ready.
+    pub async fn start_at(
+        testbed: &Testbed,
+        mut options: Options,
+        address: &str,
+        demo: bool,
+    ) -> Result<Self> {
+        if demo {
+            options.args.insert(0, "--demo".to_owned());
+        }
         let given = options.args.clone();
         let said = |name: &str| given.iter().any(|arg| arg == name);
         if !said("--database-url") && !said("--database-url-file") {
@@ -241,9 +255,12 @@ impl Portal {
             let log = log.path().display().to_string();
             options.args.extend(["--hub-audit-log".to_owned(), log]);
         }
-        let (mut program, address) = start("qipan-portal", "serve", testbed, options).await?;
-        program.wait_ready(&address).await?;
-        Ok(Self { program, address })
+        let mut program = start(("qipan-portal", "serve"), testbed, options, address).await?;
+        program.wait_ready(address).await?;
+        Ok(Self {
+            program,
+            address: address.to_owned(),
+        })
     }
 
     /// Its address as a URL, without a slash at the end.
@@ -254,11 +271,11 @@ impl Portal {
 }
 
 async fn start(
-    name: &str,
-    verb: &str,
+    (name, verb): (&str, &str),
     testbed: &Testbed,
     options: Options,
-) -> Result<(Program, String)> {
+    address: &str,
+) -> Result<Program> {
     let Options {
         args,
         env,
@@ -271,10 +288,9 @@ async fn start(
     };
     let package = name.to_owned();
     let binary = tokio::task::spawn_blocking(move || tools::binary(&package)).await??;
-    let address = format!("127.0.0.1:{}", free_port()?);
     let mut command = vec![binary.display().to_string(), verb.to_owned()];
     command.extend(["--kubeconfig".to_owned(), kubeconfig.display().to_string()]);
-    command.extend(["--listen".to_owned(), address.clone()]);
+    command.extend(["--listen".to_owned(), address.to_owned()]);
     if name == "qipan-operator" {
         command.extend(["--namespace".to_owned(), NAMESPACE.to_owned()]);
         if let Some(identity) = &identity {
@@ -285,5 +301,5 @@ async fn start(
     let log = testbed
         .logs()
         .join(format!("{}.log", identity.as_deref().unwrap_or(name)));
-    Ok((Program::start(command, env, log)?, address))
+    Program::start(command, env, log)
 }

@@ -24,9 +24,20 @@ const ROWS: i64 = 50;
 /// Rows of a file; more are exported at a terminal.
 const ROWS_OF_A_FILE: i64 = 10_000;
 /// What may be chosen of; everything else is typed.
-const VERBS: [&str; 12] = [
-    "create", "update", "status", "delete", "patch", "found", "gap", "sign-in", "sign-out",
-    "export", "archive", "post",
+const VERBS: [&str; 13] = [
+    "create",
+    "update",
+    "status",
+    "delete",
+    "patch",
+    "found",
+    "gap",
+    "sign-in",
+    "sign-out",
+    "end-session",
+    "export",
+    "archive",
+    "post",
 ];
 const WAYS: [&str; 6] = [
     "portal", "kubectl", "operator", "api", "terminal", "unknown",

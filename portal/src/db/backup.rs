@@ -57,7 +57,10 @@ pub fn tables() -> Vec<(String, Vec<(String, Type)>)> {
 }
 
 fn is_kept(table: &str) -> bool {
-    !matches!(table, "sessions" | "witnesses")
+    !matches!(
+        table,
+        "sessions" | "sign_ins" | "taken_tokens" | "witnesses"
+    )
 }
 
 /// Writes a backup into a new file and says how many rows are in it.

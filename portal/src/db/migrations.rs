@@ -23,6 +23,11 @@ pub const STEPS: &[(i64, &str, &str)] = &[
         "history_outbox",
         include_str!("../../migrations/0003_history_outbox.sql"),
     ),
+    (
+        4,
+        "identity",
+        include_str!("../../migrations/0004_identity.sql"),
+    ),
 ];
 
 /// Brings the tables to this version; steps that ran are left alone.

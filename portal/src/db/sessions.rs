@@ -1,5 +1,6 @@
 //! Sessions, by the digest of their token. What a session contains is the identity's affair: it is text here.
 
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 use super::{DbError, statements};
@@ -10,7 +11,10 @@ statements! {
     FIND = "SELECT digest, username, provider_session, contents, began, used FROM sessions WHERE digest = $1";
     TOUCH = "UPDATE sessions SET used = $1 WHERE digest = $2 AND used < $1";
     RENEW = "UPDATE sessions SET digest = $1, contents = $2, used = $3 WHERE digest = $4";
+    OF_USER = "SELECT digest, username, provider_session, contents, began, used FROM sessions WHERE username = $1 \
+        ORDER BY used DESC, digest";
     END = "DELETE FROM sessions WHERE digest = $1";
+    END_OTHERS = "DELETE FROM sessions WHERE username = $1 AND digest <> $2";
     END_OF_USER = "DELETE FROM sessions WHERE username = $1";
     END_OF_PROVIDER = "DELETE FROM sessions WHERE provider_session = $1";
     SWEEP = "DELETE FROM sessions WHERE used < $1 OR began < $2";
@@ -65,17 +69,33 @@ pub async fn find(
         .bind(digest)
         .fetch_optional(connection)
         .await?;
-    row.map(|row| {
-        Ok(StoredSession {
-            digest: row.try_get(0)?,
-            username: row.try_get(1)?,
-            provider_session: row.try_get(2)?,
-            contents: row.try_get(3)?,
-            began: row.try_get(4)?,
-            used: row.try_get(5)?,
-        })
+    row.as_ref().map(read).transpose()
+}
+
+fn read(row: &AnyRow) -> Result<StoredSession, DbError> {
+    Ok(StoredSession {
+        digest: row.try_get(0)?,
+        username: row.try_get(1)?,
+        provider_session: row.try_get(2)?,
+        contents: row.try_get(3)?,
+        began: row.try_get(4)?,
+        used: row.try_get(5)?,
     })
-    .transpose()
+}
+
+/// The sessions of a person, the one used last first.
+///
+/// # Errors
+/// The database fails.
+pub async fn of_user(
+    connection: &mut AnyConnection,
+    username: &str,
+) -> Result<Vec<StoredSession>, DbError> {
+    let rows = sqlx::query(OF_USER)
+        .bind(username)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(read).collect()
 }
 
 /// Counts a session as used.
@@ -118,6 +138,23 @@ pub async fn renew(
 pub async fn end(connection: &mut AnyConnection, digest: &str) -> Result<(), DbError> {
     sqlx::query(END).bind(digest).execute(connection).await?;
     Ok(())
+}
+
+/// Ends every session of a person but one, and says how many there were.
+///
+/// # Errors
+/// The database fails.
+pub async fn end_others(
+    connection: &mut AnyConnection,
+    username: &str,
+    digest: &str,
+) -> Result<u64, DbError> {
+    let ended = sqlx::query(END_OTHERS)
+        .bind(username)
+        .bind(digest)
+        .execute(connection)
+        .await?;
+    Ok(ended.rows_affected())
 }
 
 /// Ends every session of a person and says how many there were.

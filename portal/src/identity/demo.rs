@@ -3,21 +3,17 @@
 use askama::Template;
 use axum::Form;
 use axum::extract::{Query, State};
-use axum::http::header::SET_COOKIE;
-use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use http::HeaderMap;
 use serde::Deserialize;
 
-use super::sessions::{random_token, same_secret};
-use super::{Signed, User, cookie, safe_next};
+use super::sessions::{Arrival, Way, random_token, same_secret};
+use super::{Signed, User, agent, begin, cookie, safe_next, set_cookie};
 use crate::acts;
 use crate::error::AppError;
 use crate::page::Page;
 use crate::reader::Reader;
 use crate::state::AppState;
-
-/// Cookie that carries the token of the sign-in form, before there is a session.
-const FORM_COOKIE: &str = "qipan_form";
 
 /// A post that may be taken. Its words are `demo.<key>.title` and `demo.<key>.about`.
 #[derive(Debug)]
@@ -96,7 +92,7 @@ pub async fn form(
     reader: Reader,
     Query(query): Query<Next>,
 ) -> Result<Response, AppError> {
-    let token = random_token().map_err(AppError::internal)?;
+    let token = random_token().map_err(|error| AppError::database(&error))?;
     let next = safe_next(query.next.as_deref().unwrap_or("/")).to_owned();
     let p = Page::public(&state, reader, "sign-in.title");
     let html = SignIn {
@@ -105,7 +101,8 @@ pub async fn form(
         token: &token,
     }
     .render()?;
-    Ok((set(&state, FORM_COOKIE, &token, 3600), Html(html)).into_response())
+    let set = set_cookie(&state, state.form_cookie_name(), &token, 3600);
+    Ok((set, Html(html)).into_response())
 }
 
 /// Takes a post.
@@ -117,7 +114,7 @@ pub async fn enter(
     headers: HeaderMap,
     Form(choice): Form<Choice>,
 ) -> Result<Response, AppError> {
-    let expected = cookie(&headers, FORM_COOKIE).ok_or(AppError::FormExpired)?;
+    let expected = cookie(&headers, state.form_cookie_name()).ok_or(AppError::FormExpired)?;
     if !same_secret(&expected, &choice.token) {
         return Err(AppError::FormExpired);
     }
@@ -135,18 +132,19 @@ pub async fn enter(
         groups,
         post: Some(post.key),
     };
-    if let Some(old) = cookie(&headers, state.cookie_name()) {
-        state.sessions.end(&old);
-    }
     state.record(acts::act(&user, "sign-in", &headers))?;
     tracing::info!(user.name = post.user, "signed in by the demo form");
-    let token = state.sessions.begin(user).map_err(AppError::internal)?;
-    let name = state.cookie_name();
-    Ok((
-        set(&state, name, &token, 36_000),
-        Redirect::to(safe_next(&choice.next)),
-    )
-        .into_response())
+    let now = crate::background::now();
+    let arrival = Arrival {
+        user,
+        level: String::new(),
+        authenticated: now,
+        way: Way::Demo,
+        provider_session: String::new(),
+        agent: agent(&headers),
+    };
+    let set = begin(&state, &headers, &arrival).await?;
+    Ok((set, Redirect::to(safe_next(&choice.next))).into_response())
 }
 
 /// Ends the session.
@@ -163,22 +161,8 @@ pub async fn leave(
         return Err(AppError::FormExpired);
     }
     state.record(acts::act(&session.user, "sign-out", &headers))?;
-    let name = state.cookie_name();
-    if let Some(token) = cookie(&headers, name) {
-        state.sessions.end(&token);
-    }
-    Ok((set(&state, name, "", 0), Redirect::to("/sign-in")).into_response())
-}
-
-fn set(
-    state: &AppState,
-    name: &str,
-    value: &str,
-    seconds: u32,
-) -> AppendHeaders<[(http::HeaderName, String); 1]> {
-    let secure = if state.secure { "; Secure" } else { "" };
-    AppendHeaders([(
-        SET_COOKIE,
-        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"),
-    )])
+    let ended = state.sessions.end_by_digest(&session.digest).await;
+    ended.map_err(|error| AppError::database(&error))?;
+    let set = set_cookie(&state, state.cookie_name(), "", 0);
+    Ok((set, Redirect::to("/sign-in")).into_response())
 }

@@ -1,21 +1,37 @@
-//! Sessions, kept in memory: a restart signs everybody out. The one type that a database will stand behind.
+//! Sessions: in the database, so that they survive a restart and every replica knows them. The token is in the browser
+//! alone; here is its digest. Without a database (unit tests of pages) they are kept in memory, judged the same.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
-use rand::TryRngCore as _;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::User;
+use super::demo::POSTS;
+use crate::db::{Db, DbError, hex, micros, new_id, sessions as table};
 
-/// A session ends after this time without use,
-const IDLE: Duration = Duration::from_hours(1);
+/// A session ends after this time without use, where nobody says otherwise,
+pub const IDLE: SignedDuration = SignedDuration::from_hours(1);
 /// and after this one in any case.
-const LIFE: Duration = Duration::from_hours(10);
-/// No more sessions than this are kept; the one unused for longest goes.
-const KEPT: usize = 20_000;
+pub const LIFE: SignedDuration = SignedDuration::from_hours(10);
+/// A person's sessions beyond this number: the one unused for longest ends.
+const OF_A_PERSON: usize = 20;
+/// A use is written down when the last one is this old: not every page is a write.
+const USE_COUNTS_AFTER: SignedDuration = SignedDuration::from_mins(1);
+/// So much of what a browser calls itself is kept.
+const LONGEST_AGENT: usize = 160;
+
+/// How somebody signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// By taking a post of the demo.
+    Demo,
+    /// At the identity provider.
+    Provider,
+}
 
 /// One person's session.
 #[derive(Clone, Debug)]
@@ -24,94 +40,364 @@ pub struct Session {
     pub user: User,
     /// What every form of this session carries.
     pub form_token: String,
-    began: Instant,
-    used: Instant,
+    /// The administrative level that the identity provider names, in its words.
+    pub level: String,
+    /// When the person last proved who they are.
+    pub authenticated: Timestamp,
+    /// How they signed in.
+    pub way: Way,
+    /// What the browser calls itself.
+    pub agent: String,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it was used last, to the minute.
+    pub used: Timestamp,
+    /// The digest of its token.
+    pub digest: String,
 }
 
-/// All sessions, by the digest of their token: the token itself is only in the browser.
-#[derive(Debug, Default)]
+/// Somebody who has just proved who they are.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The person.
+    pub user: User,
+    /// The level that the provider names; may be empty.
+    pub level: String,
+    /// When they proved it.
+    pub authenticated: Timestamp,
+    /// How.
+    pub way: Way,
+    /// The provider's own session, by which it ends this one; may be empty.
+    pub provider_session: String,
+    /// What the browser calls itself.
+    pub agent: String,
+}
+
+/// What is kept of a session beside its times, as JSON.
+#[derive(Serialize, Deserialize)]
+struct Contents {
+    groups: Vec<String>,
+    #[serde(default)]
+    post: Option<String>,
+    form_token: String,
+    #[serde(default)]
+    level: String,
+    authenticated: i64,
+    way: Way,
+    #[serde(default)]
+    agent: String,
+}
+
+#[derive(Debug)]
+enum Store {
+    Memory(Mutex<HashMap<String, table::StoredSession>>),
+    Database(Db),
+}
+
+/// All sessions.
+#[derive(Debug)]
 pub struct Sessions {
-    by_digest: Mutex<HashMap<[u8; 32], Session>>,
+    store: Store,
+    /// A session ends after this time without use,
+    idle: SignedDuration,
+    /// and after this one in any case.
+    life: SignedDuration,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            store: Store::Memory(Mutex::default()),
+            idle: IDLE,
+            life: LIFE,
+        }
+    }
 }
 
 /// 256 random bits in hexadecimal, from the operating system.
 ///
 /// # Errors
 /// The operating system gives no random numbers: nobody is signed in then.
-pub fn random_token() -> Result<String, rand::rand_core::OsError> {
-    let mut bytes = [0_u8; 32];
-    rand::rngs::OsRng.try_fill_bytes(&mut bytes)?;
-    Ok(bytes
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            let _infallible = write!(text, "{byte:02x}");
-            text
-        }))
+pub fn random_token() -> Result<String, DbError> {
+    Ok(new_id()? + &new_id()?)
 }
 
-fn digest(token: &str) -> [u8; 32] {
-    Sha256::digest(token.as_bytes()).into()
+/// The digest under which a token is kept.
+#[must_use]
+pub fn digest(token: &str) -> String {
+    hex(&Sha256::digest(token.as_bytes()))
 }
 
 /// Whether two secrets are the same, compared by digest so that time tells nothing.
 #[must_use]
 pub fn same_secret(one: &str, other: &str) -> bool {
-    digest(one) == digest(other)
+    Sha256::digest(one.as_bytes()) == Sha256::digest(other.as_bytes())
 }
 
 impl Sessions {
-    /// Begins a session and gives its token.
+    /// Sessions that end after `idle` without use and after `life` in any case.
+    #[must_use]
+    pub const fn in_database(db: Db, idle: SignedDuration, life: SignedDuration) -> Self {
+        Self {
+            store: Store::Database(db),
+            idle,
+            life,
+        }
+    }
+
+    /// How long the browser keeps the cookie, in seconds.
+    #[must_use]
+    pub const fn cookie_seconds(&self) -> i64 {
+        self.life.as_secs()
+    }
+
+    /// After how many minutes without use a session ends, and after how many hours in any case.
+    #[must_use]
+    pub const fn ends(&self) -> (i64, i64) {
+        (self.idle.as_mins(), self.life.as_hours())
+    }
+
+    /// Begins a session, always under a token of its own, and gives the token.
     ///
     /// # Errors
-    /// The operating system gives no random numbers.
-    pub fn begin(&self, user: User) -> Result<String, rand::rand_core::OsError> {
-        let (token, form_token, now) = (random_token()?, random_token()?, Instant::now());
-        if let Ok(mut sessions) = self.by_digest.lock() {
-            sessions.retain(|_, session| session.lives());
-            let oldest = sessions
-                .iter()
-                .min_by_key(|(_, session)| session.used)
-                .map(|(key, _)| *key);
-            if sessions.len() >= KEPT
-                && let Some(oldest) = oldest
-            {
-                sessions.remove(&oldest);
+    /// The database fails, or there are no random numbers.
+    pub async fn begin(&self, arrival: &Arrival, now: Timestamp) -> Result<String, DbError> {
+        let (token, form_token) = (random_token()?, random_token()?);
+        let contents = Contents {
+            groups: arrival.user.groups.clone(),
+            post: arrival.user.post.map(str::to_owned),
+            form_token,
+            level: arrival.level.clone(),
+            authenticated: micros(arrival.authenticated),
+            way: arrival.way,
+            agent: arrival.agent.chars().take(LONGEST_AGENT).collect(),
+        };
+        let session = table::StoredSession {
+            digest: digest(&token),
+            username: arrival.user.name.clone(),
+            provider_session: arrival.provider_session.clone(),
+            contents: contents.text()?,
+            began: micros(now),
+            used: micros(now),
+        };
+        match &self.store {
+            Store::Memory(sessions) => {
+                memory(sessions)?.insert(session.digest.clone(), session);
             }
-            sessions.insert(
-                digest(&token),
-                Session {
-                    user,
-                    form_token,
-                    began: now,
-                    used: now,
-                },
-            );
+            Store::Database(db) => {
+                let (idle, life) = (now - self.idle, now - self.life);
+                let mut transaction = db.begin().await?;
+                table::sweep(&mut transaction, micros(idle), micros(life)).await?;
+                let others = table::of_user(&mut transaction, &session.username).await?;
+                for other in others.iter().skip(OF_A_PERSON - 1) {
+                    table::end(&mut transaction, &other.digest).await?;
+                }
+                table::insert(&mut transaction, &session).await?;
+                transaction.commit().await?;
+            }
         }
         Ok(token)
     }
 
-    /// The session of a token, which counts as used now.
-    #[must_use]
-    pub fn find(&self, token: &str) -> Option<Session> {
-        let mut sessions = self.by_digest.lock().ok()?;
-        let session = sessions
-            .get_mut(&digest(token))
-            .filter(|session| session.lives())?;
-        session.used = Instant::now();
-        Some(session.clone())
+    /// The session of a token, if it lives.
+    ///
+    /// # Errors
+    /// The database fails: nobody knows who this is.
+    pub async fn find(&self, token: &str, now: Timestamp) -> Result<Option<Session>, DbError> {
+        self.find_by_digest(&digest(token), now).await
     }
 
-    /// Ends a session.
-    pub fn end(&self, token: &str) {
-        if let Ok(mut sessions) = self.by_digest.lock() {
-            sessions.remove(&digest(token));
+    /// The session under a digest, if it lives.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn find_by_digest(
+        &self,
+        digest: &str,
+        now: Timestamp,
+    ) -> Result<Option<Session>, DbError> {
+        let stored = match &self.store {
+            Store::Memory(sessions) => memory(sessions)?.get(digest).cloned(),
+            Store::Database(db) => {
+                let mut connection = db.acquire().await?;
+                table::find(&mut connection, digest).await?
+            }
+        };
+        Ok(stored
+            .and_then(Session::of)
+            .filter(|session| self.lives(session, now)))
+    }
+
+    /// Counts a session as used. What cannot be written now is written at a later use: nothing depends on it but the end.
+    pub async fn touch(&self, session: &Session, now: Timestamp) {
+        if now.duration_since(session.used) < USE_COUNTS_AFTER {
+            return;
         }
+        let touched = match &self.store {
+            Store::Memory(sessions) => memory(sessions).map(|mut sessions| {
+                if let Some(stored) = sessions.get_mut(&session.digest) {
+                    stored.used = micros(now);
+                }
+            }),
+            Store::Database(db) => match db.acquire().await {
+                Ok(mut connection) => {
+                    table::touch(&mut connection, &session.digest, micros(now)).await
+                }
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = touched {
+            tracing::warn!(%error, "the use of a session could not be written down");
+        }
+    }
+
+    /// Gives a session another token, since the person has proved again who they are; nothing where it is no more.
+    ///
+    /// # Errors
+    /// The database fails, or there are no random numbers.
+    pub async fn renew(
+        &self,
+        session: &Session,
+        authenticated: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<String>, DbError> {
+        let token = random_token()?;
+        let contents = Contents {
+            groups: session.user.groups.clone(),
+            post: session.user.post.map(str::to_owned),
+            form_token: session.form_token.clone(),
+            level: session.level.clone(),
+            authenticated: micros(authenticated),
+            way: session.way,
+            agent: session.agent.clone(),
+        };
+        let (contents, new) = (contents.text()?, digest(&token));
+        let renewed = match &self.store {
+            Store::Memory(sessions) => {
+                let mut sessions = memory(sessions)?;
+                sessions.remove(&session.digest).is_some_and(|stored| {
+                    let renewed = table::StoredSession {
+                        digest: new.clone(),
+                        contents,
+                        used: micros(now),
+                        ..stored
+                    };
+                    sessions.insert(new, renewed);
+                    true
+                })
+            }
+            Store::Database(db) => {
+                let mut connection = db.acquire().await?;
+                let old = &session.digest;
+                table::renew(&mut connection, old, (&new, &contents), micros(now)).await?
+            }
+        };
+        Ok(renewed.then_some(token))
+    }
+
+    /// Ends the session of a token.
+    ///
+    /// # Errors
+    /// The database fails: it goes on.
+    pub async fn end(&self, token: &str) -> Result<(), DbError> {
+        self.end_by_digest(&digest(token)).await
+    }
+
+    /// Ends the session under a digest.
+    ///
+    /// # Errors
+    /// The database fails: it goes on.
+    pub async fn end_by_digest(&self, digest: &str) -> Result<(), DbError> {
+        match &self.store {
+            Store::Memory(sessions) => {
+                memory(sessions)?.remove(digest);
+                Ok(())
+            }
+            Store::Database(db) => table::end(&mut *db.acquire().await?, digest).await,
+        }
+    }
+
+    /// Ends every session of a session's person but this one, and says how many there were.
+    ///
+    /// # Errors
+    /// The database fails: they go on.
+    pub async fn end_others(&self, session: &Session) -> Result<u64, DbError> {
+        let (name, own) = (&session.user.name, &session.digest);
+        match &self.store {
+            Store::Memory(sessions) => {
+                let mut sessions = memory(sessions)?;
+                let before = sessions.len();
+                sessions.retain(|digest, other| other.username != *name || digest == own);
+                Ok((before - sessions.len()) as u64)
+            }
+            Store::Database(db) => table::end_others(&mut *db.acquire().await?, name, own).await,
+        }
+    }
+
+    /// The living sessions of a person, the one used last first.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn of(&self, username: &str, now: Timestamp) -> Result<Vec<Session>, DbError> {
+        let stored: Vec<_> = match &self.store {
+            Store::Memory(sessions) => {
+                let sessions = memory(sessions)?;
+                let own = sessions
+                    .values()
+                    .filter(|session| session.username == username);
+                own.cloned().collect()
+            }
+            Store::Database(db) => table::of_user(&mut *db.acquire().await?, username).await?,
+        };
+        let sessions = stored.into_iter().filter_map(Session::of);
+        Ok(sessions
+            .filter(|session| self.lives(session, now))
+            .collect())
+    }
+
+    fn lives(&self, session: &Session, now: Timestamp) -> bool {
+        now.duration_since(session.used) < self.idle
+            && now.duration_since(session.began) < self.life
+    }
+}
+
+type Kept = HashMap<String, table::StoredSession>;
+
+fn memory(sessions: &Mutex<Kept>) -> Result<std::sync::MutexGuard<'_, Kept>, DbError> {
+    let gone = |_| DbError::Other("the sessions in memory are gone".to_owned());
+    sessions.lock().map_err(gone)
+}
+
+impl Contents {
+    fn text(&self) -> Result<String, DbError> {
+        serde_json::to_string(self).map_err(|error| DbError::Other(error.to_string()))
     }
 }
 
 impl Session {
-    fn lives(&self) -> bool {
-        self.used.elapsed() < IDLE && self.began.elapsed() < LIFE
+    /// A session as it was kept; none where another version kept it: its person signs in again.
+    fn of(stored: table::StoredSession) -> Option<Self> {
+        let contents: Contents = serde_json::from_str(&stored.contents).ok()?;
+        let moment = |micros| Timestamp::from_microsecond(micros).ok();
+        let post = match &contents.post {
+            Some(key) => Some(POSTS.iter().find(|post| post.key == key)?.key),
+            None => None,
+        };
+        Some(Self {
+            user: User {
+                name: stored.username,
+                groups: contents.groups,
+                post,
+            },
+            form_token: contents.form_token,
+            level: contents.level,
+            authenticated: moment(contents.authenticated)?,
+            way: contents.way,
+            agent: contents.agent,
+            began: moment(stored.began)?,
+            used: moment(stored.used)?,
+            digest: stored.digest,
+        })
     }
 }
 
@@ -119,19 +405,135 @@ impl Session {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_session_is_found_by_its_token_until_it_ends() {
-        let sessions = Sessions::default();
-        let token = sessions
-            .begin(User {
-                name: "cs-owner".into(),
-                ..User::default()
-            })
+    fn arrival(name: &str) -> Arrival {
+        Arrival {
+            user: User {
+                name: name.to_owned(),
+                groups: vec!["zhanjiang-dsj".into()],
+                post: Some("approver"),
+            },
+            level: "City".into(),
+            authenticated: at(0),
+            way: Way::Demo,
+            provider_session: String::new(),
+            agent: "Firefox ".repeat(100),
+        }
+    }
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + minutes * 60).unwrap()
+    }
+
+    async fn both() -> (tempfile::TempDir, [Sessions; 2]) {
+        let dir = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("portal.db").display());
+        let db = Db::open(&url.parse().unwrap()).await.unwrap();
+        let kept = Sessions::default();
+        let stored = Sessions::in_database(db, kept.idle, kept.life);
+        (dir, [kept, stored])
+    }
+
+    #[tokio::test]
+    async fn a_session_is_found_by_its_token_until_it_ends() {
+        let (_dir, both) = both().await;
+        for sessions in both {
+            let token = sessions.begin(&arrival("cs-owner"), at(0)).await.unwrap();
+            assert_eq!(token.len(), 64);
+            let found = sessions.find(&token, at(1)).await.unwrap().unwrap();
+            assert_eq!(
+                (&*found.user.name, found.user.post),
+                ("cs-owner", Some("approver"))
+            );
+            assert_eq!((found.user.groups.len(), &*found.level), (1, "City"));
+            assert!(found.agent.len() <= LONGEST_AGENT && found.digest != token);
+            assert!(sessions.find("0", at(1)).await.unwrap().is_none());
+            sessions.end(&token).await.unwrap();
+            assert!(sessions.find(&token, at(1)).await.unwrap().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn it_ends_an_hour_after_its_last_use_and_ten_hours_after_its_beginning() {
+        let (_dir, both) = both().await;
+        for sessions in both {
+            let idle = sessions.begin(&arrival("a"), at(0)).await.unwrap();
+            assert!(sessions.find(&idle, at(59)).await.unwrap().is_some());
+            assert!(sessions.find(&idle, at(60)).await.unwrap().is_none());
+            let busy = sessions.begin(&arrival("b"), at(0)).await.unwrap();
+            for hour in 1..20 {
+                let now = at(hour * 30);
+                let found = sessions.find(&busy, now).await.unwrap();
+                sessions.touch(&found.unwrap(), now).await;
+            }
+            assert!(sessions.find(&busy, at(599)).await.unwrap().is_some());
+            assert!(sessions.find(&busy, at(600)).await.unwrap().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn who_proves_again_who_they_are_gets_another_token_and_the_old_one_is_worth_nothing() {
+        let (_dir, both) = both().await;
+        for sessions in both {
+            let old = sessions.begin(&arrival("cs-owner"), at(0)).await.unwrap();
+            let session = sessions.find(&old, at(1)).await.unwrap().unwrap();
+            let new = sessions
+                .renew(&session, at(5), at(5))
+                .await
+                .unwrap()
+                .unwrap();
+            assert!(new != old && sessions.find(&old, at(6)).await.unwrap().is_none());
+            let renewed = sessions.find(&new, at(6)).await.unwrap().unwrap();
+            assert_eq!((renewed.authenticated, renewed.began), (at(5), at(0)));
+            assert_eq!(renewed.form_token, session.form_token);
+            // Twice with the same old session: the second is nobody's.
+            assert!(
+                sessions
+                    .renew(&session, at(7), at(7))
+                    .await
+                    .unwrap()
+                    .is_none()
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_person_sees_and_ends_their_own_sessions_only() {
+        let (_dir, both) = both().await;
+        for sessions in both {
+            let mut tokens = Vec::new();
+            for name in ["a", "a", "b", "a"] {
+                tokens.push(sessions.begin(&arrival(name), at(0)).await.unwrap());
+            }
+            assert_eq!(sessions.of("a", at(1)).await.unwrap().len(), 3);
+            let own = sessions.find(&tokens[0], at(1)).await.unwrap().unwrap();
+            assert_eq!(sessions.end_others(&own).await.unwrap(), 2);
+            assert_eq!(sessions.of("a", at(1)).await.unwrap().len(), 1);
+            assert!(sessions.find(&tokens[2], at(1)).await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_sessions_of_a_person_are_bounded() {
+        let (_dir, [_, sessions]) = both().await;
+        let first = sessions.begin(&arrival("a"), at(0)).await.unwrap();
+        for minute in 1..=30 {
+            sessions.begin(&arrival("a"), at(minute)).await.unwrap();
+        }
+        assert_eq!(sessions.of("a", at(31)).await.unwrap().len(), OF_A_PERSON);
+        assert!(sessions.find(&first, at(31)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_another_version_kept_is_no_session() {
+        let (_dir, [_, sessions]) = both().await;
+        let token = sessions.begin(&arrival("a"), at(0)).await.unwrap();
+        let Store::Database(db) = &sessions.store else {
+            unreachable!("the second is in the database")
+        };
+        sqlx::query("UPDATE sessions SET contents = '{}'")
+            .execute(db.pool())
+            .await
             .unwrap();
-        assert_eq!(token.len(), 64);
-        assert_eq!(sessions.find(&token).unwrap().user.name, "cs-owner");
-        assert!(sessions.find("0").is_none());
-        sessions.end(&token);
-        assert!(sessions.find(&token).is_none());
+        assert!(sessions.find(&token, at(1)).await.unwrap().is_none());
     }
 }

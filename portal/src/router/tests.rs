@@ -13,6 +13,7 @@ use crate::cluster::tests::hub;
 use crate::cluster::{Cluster, Kind};
 use crate::overview::tests::province;
 
+#[derive(Clone)]
 struct Browser {
     router: Router,
     cookies: String,
@@ -278,6 +279,117 @@ async fn over_https_the_cookie_belongs_to_this_host_alone() {
         assert!(line.contains(part), "{line}");
     }
     assert!(headers.contains_key("strict-transport-security"));
+}
+
+/// What somebody else put into the browser before the sign-in is worth nothing after it.
+#[tokio::test]
+async fn a_session_that_was_fixed_beforehand_is_never_taken_up() {
+    let mut browser = portal(small_province(), None);
+    let (thief, _) = browser.clone().sign_in("owner", "/").await;
+    for planted in [
+        "qipan_session=0123456789abcdef".to_owned(),
+        thief.cookies.clone(),
+    ] {
+        let (_, headers, form) = browser.get("/sign-in").await;
+        browser.cookies = format!("{planted}; {}", cookies(&headers));
+        let form = format!("post=administrator&next=/&token={}", token(&form));
+        let (status, headers) = browser.post("/sign-in", &form, "http://portal.test").await;
+        assert_eq!(status, StatusCode::SEE_OTHER);
+        let given = cookies(&headers);
+        assert!(
+            given.starts_with("qipan_session=") && given != planted,
+            "{given}"
+        );
+        browser.cookies = planted;
+        assert_eq!(browser.get("/").await.0, StatusCode::SEE_OTHER, "nobody's");
+        browser.cookies = given;
+        assert_eq!(browser.get("/").await.0, StatusCode::OK);
+        browser.cookies = String::new();
+    }
+}
+
+#[tokio::test]
+async fn a_person_ends_the_sessions_that_they_do_not_recognise() {
+    let browser = portal(small_province(), None);
+    let (one, _) = browser.clone().sign_in("owner", "/").await;
+    let (other, _) = browser.clone().sign_in("owner", "/").await;
+    let (stranger, _) = browser.sign_in("administrator", "/").await;
+    let (status, _, page) = one.get("/sessions?lang=en").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        page.contains("signed in at 2 places") && page.contains("this one"),
+        "{page}"
+    );
+    let id = page.split("name=\"session\" value=\"").nth(1).unwrap();
+    let id = id.split('"').next().unwrap();
+    let own = "http://portal.test";
+    // Somebody else's button does nothing to it.
+    let (_, _, theirs) = stranger.get("/sessions").await;
+    let form = format!("session={id}&token={}", token(&theirs));
+    stranger.post("/sessions", &form, own).await;
+    assert_eq!(other.get("/").await.0, StatusCode::OK);
+    let form = format!("session={id}&token={}", token(&page));
+    assert_eq!(
+        one.post("/sessions", &form, own).await.0,
+        StatusCode::SEE_OTHER
+    );
+    assert_eq!(
+        other.get("/").await.0,
+        StatusCode::SEE_OTHER,
+        "it has ended"
+    );
+    assert_eq!(one.get("/").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_sends_a_form_after_the_session_ended_comes_back_to_the_page_of_the_form() {
+    let browser = portal(small_province(), None);
+    for (from, back) in [
+        (
+            "http://portal.test/sessions?lang=en",
+            "/sign-in?next=/sessions%3Flang%3Den",
+        ),
+        ("http://portal.test//evil.test", "/sign-in?next=/"),
+        ("https://evil.test", "/sign-in?next=/"),
+    ] {
+        let request = Request::post("/sessions")
+            .header("referer", from)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from("session=others&token=x"))
+            .unwrap();
+        let response = browser.ask(request).await;
+        assert_eq!(response.headers()[LOCATION], back, "{from}");
+    }
+}
+
+#[tokio::test]
+async fn no_page_can_be_framed_and_no_header_be_split() {
+    let browser = portal(small_province(), None);
+    let (_, headers, _) = browser.get("/sign-in").await;
+    let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    let path = "/tenants/a%0d%0aset-cookie:%20x=1?next=%0d%0ax:1";
+    let (status, headers, _) = browser.get(path).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert!(
+        !headers.contains_key("x") && !headers.contains_key(SET_COOKIE),
+        "{headers:?}"
+    );
+    let location = headers[LOCATION].to_str().unwrap();
+    assert!(
+        location.starts_with("/sign-in?next=/tenants/a%250d%250a"),
+        "{location}"
+    );
+    let (_, location) = browser.sign_in("owner", "/%0d%0aset-cookie:x=1").await;
+    assert_eq!(location, "/");
+}
+
+#[tokio::test]
+async fn a_body_beyond_what_a_form_needs_is_refused() {
+    let browser = portal(small_province(), None);
+    let form = format!("post=owner&next=/&token={}", "x".repeat(100_000));
+    let (status, _) = browser.post("/sign-in", &form, "http://portal.test").await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]
