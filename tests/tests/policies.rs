@@ -9,14 +9,13 @@ use futures::StreamExt;
 use harness::{
     HUB, Spec, Testbed, apply_files, apply_yaml, eventually, install_hub, install_member,
 };
-use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
-};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::core::v1::{Namespace, ResourceQuota, Service};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client, ResourceExt};
-use serde_json::json;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 
 use case::{Case, Verb, merge, policy_file, policy_objects, read_cases, rules};
 
@@ -52,6 +51,7 @@ impl Bench {
             apply_yaml(&admin, &world, "default").await
         })
         .await?;
+        statuses(&admin, &world).await?;
         in_force_but_for_pods(&admin).await?;
         // It stays as long as what it holds has finalizers.
         let namespaces: Api<Namespace> = Api::all(admin.clone());
@@ -241,27 +241,41 @@ impl Bench {
     }
 
     async fn take_away(&self, rule: &str) -> Result<()> {
-        let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(self.admin.clone());
-        let policies: Api<ValidatingAdmissionPolicy> = Api::all(self.admin.clone());
         for object in policy_objects(rule)? {
-            let name = object["metadata"]["name"]
-                .as_str()
-                .context("a policy has a name")?;
-            match object["kind"].as_str() {
-                Some("ValidatingAdmissionPolicy") => {
-                    policies
-                        .delete(name, &DeleteParams::default())
-                        .await
-                        .map(drop)?;
-                }
-                _ => bindings
-                    .delete(name, &DeleteParams::default())
-                    .await
-                    .map(drop)?,
-            }
+            let object: DynamicObject = serde_json::from_value(object)?;
+            let types = object.types.as_ref().context("a policy has a kind")?;
+            let resource = ApiResource::from_gvk(&types.try_into()?);
+            Api::<DynamicObject>::all_with(self.admin.clone(), &resource)
+                .delete(&object.name_any(), &DeleteParams::default())
+                .await
+                .with_context(|| object.name_any())?;
         }
         Ok(())
     }
+}
+
+/// What the operator says of the world's requests and orders: an apply of an object leaves its status out.
+async fn statuses(admin: &Client, world: &str) -> Result<()> {
+    for document in serde_yaml::Deserializer::from_str(world) {
+        let object = Value::deserialize(document)?;
+        if object["status"].is_null() {
+            continue;
+        }
+        let named: DynamicObject = serde_json::from_value(object.clone())?;
+        let types = named.types.as_ref().context("a document has a kind")?;
+        let resource = ApiResource::from_gvk(&types.try_into()?);
+        let namespace = named.namespace().context("a namespace")?;
+        let status = json!({ "status": object["status"] });
+        Api::<DynamicObject>::namespaced_with(admin.clone(), &namespace, &resource)
+            .patch_status(
+                &named.name_any(),
+                &PatchParams::default(),
+                &Patch::Merge(status),
+            )
+            .await
+            .with_context(|| named.name_any())?;
+    }
+    Ok(())
 }
 
 /// Waits for the quotas of the world and takes `pods` out of what shuiwu-half has in force: the state between a change of a
