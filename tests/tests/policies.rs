@@ -88,10 +88,10 @@ impl Bench {
     }
 
     async fn prepare(&mut self, case: &Case) -> Result<()> {
-        if !self.clients.contains_key(&case.user) {
+        if !self.clients.contains_key(&case.identity()) {
             let groups: Vec<_> = case.groups.iter().map(String::as_str).collect();
             self.clients.insert(
-                case.user.clone(),
+                case.identity(),
                 self.testbed.client_as(HUB, &case.user, &groups).await?,
             );
         }
@@ -105,7 +105,9 @@ impl Bench {
 
     fn api_of(&self, case: &Case) -> Result<Api<DynamicObject>> {
         self.api(
-            self.clients.get(&case.user).context("a prepared client")?,
+            self.clients
+                .get(&case.identity())
+                .context("a prepared client")?,
             case,
         )
     }

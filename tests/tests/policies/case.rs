@@ -107,6 +107,11 @@ impl Case {
         Ok(())
     }
 
+    /// The user with its groups.
+    pub(crate) fn identity(&self) -> String {
+        format!("{} of {}", self.user, self.groups.join(","))
+    }
+
     pub(crate) fn text(&self, pointer: &str) -> &str {
         self.object
             .pointer(pointer)
