@@ -11,11 +11,12 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Our style sheets in the order of the cascade.
-const STYLES: [&str; 5] = [
+const STYLES: [&str; 6] = [
     "tokens.css",
     "base.css",
     "frame.css",
     "parts.css",
+    "forms.css",
     "charts.css",
 ];
 /// The scripts in the order in which they run, from `node_modules` or our own.
@@ -25,7 +26,7 @@ const SCRIPTS: [&str; 3] = [
     "portal.js",
 ];
 /// The icons that templates use: one sprite.
-const ICONS: [&str; 9] = [
+const ICONS: [&str; 13] = [
     "grid-1x2",
     "people",
     "hdd-stack",
@@ -35,6 +36,10 @@ const ICONS: [&str; 9] = [
     "chevron-right",
     "box-arrow-right",
     "download",
+    "grid",
+    "file-earmark-text",
+    "check2-square",
+    "plus-lg",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -283,6 +283,46 @@ impl Reason {
     }
 }
 
+/// Literal letters that a template must have for a sentence to be recognised by it.
+const TELLING: usize = 12;
+
+impl Reason {
+    /// The reason and the figures of a sentence that was worded from the catalogue in `language`: how a refusal of the API
+    /// server, which knows English only, is told in the reader's language. Of several the most literal one.
+    #[must_use]
+    pub fn recognise(language: &str, sentence: &str) -> Option<(Self, BTreeMap<String, String>)> {
+        let found = Self::ALL.iter().filter_map(|reason| {
+            let template = catalogue(language).get(reason.as_str())?;
+            let (letters, params) = read(template, sentence)?;
+            (letters >= TELLING).then_some((letters, *reason, params))
+        });
+        found
+            .max_by_key(|(letters, _, _)| *letters)
+            .map(|(_, reason, params)| (reason, params))
+    }
+}
+
+/// The figures of a sentence under a template, and how many letters of it the template has itself.
+fn read(template: &str, sentence: &str) -> Option<(usize, BTreeMap<String, String>)> {
+    let (first, rest) = template.split_once('{').unwrap_or((template, ""));
+    let mut left = sentence.strip_prefix(first)?;
+    let mut letters = first.len();
+    let mut params = BTreeMap::new();
+    for part in rest.split('{').filter(|part| !part.is_empty()) {
+        let (name, literal) = part.split_once('}')?;
+        let value = if literal.is_empty() {
+            std::mem::take(&mut left)
+        } else {
+            let (value, after) = left.split_once(literal)?;
+            left = after;
+            value
+        };
+        letters += literal.len();
+        params.insert(name.to_owned(), value.to_owned());
+    }
+    left.is_empty().then_some((letters, params))
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -347,5 +387,29 @@ mod tests {
                 .render("zh", &BTreeMap::new())
                 .contains('?')
         );
+    }
+
+    #[test]
+    fn a_worded_reason_is_recognised_with_its_figures_in_either_language() {
+        for language in ["en", "zh"] {
+            for reason in Reason::ALL {
+                let template = &catalogue(language)[reason.as_str()];
+                let params: BTreeMap<String, String> = figures(template)
+                    .into_iter()
+                    .map(|name| (name.to_owned(), format!("<{name}>")))
+                    .collect();
+                let sentence = reason.render(language, &params);
+                if let Some((found, read)) = Reason::recognise(language, &sentence) {
+                    assert_eq!((found, &read), (*reason, &params), "{language} {sentence}");
+                }
+            }
+        }
+        let params = BTreeMap::from([("offering".to_owned(), "vm".to_owned())]);
+        let sentence = Reason::OfferingWithdrawn.render("en", &params);
+        assert_eq!(
+            Reason::recognise("en", &sentence),
+            Some((Reason::OfferingWithdrawn, params))
+        );
+        assert_eq!(Reason::recognise("en", "nothing of ours"), None);
     }
 }

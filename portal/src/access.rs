@@ -32,11 +32,16 @@ const KEPT: usize = 200_000;
 /// The part of an object that is its name.
 const NAME: Option<&str> = Some("name");
 /// What is asked about everybody.
-const GENERAL: [(Kind, Option<&str>); 6] = [
+const GENERAL: [(Kind, Option<&str>); 11] = [
     (Kind::CloudPlatform, None),
+    (Kind::CloudProduct, None),
+    (Kind::InformationSystem, None),
+    (Kind::ResourceRequest, None),
+    (Kind::ServiceOffering, None),
+    (Kind::Site, None),
     (Kind::Tenant, None),
     (Kind::TenantQuota, None),
-    (Kind::Site, None),
+    (Kind::WorkOrder, None),
     (Kind::CloudPlatform, NAME),
     (Kind::Tenant, NAME),
 ];
@@ -47,6 +52,38 @@ type Key = (User, Question);
 #[derive(Debug, Default)]
 pub struct Access {
     answers: Mutex<HashMap<Key, (bool, Instant)>>,
+}
+
+/// The namespaces of which a person may see a kind's objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them.
+    All,
+    /// These.
+    Some(BTreeSet<String>),
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self::Some(BTreeSet::new())
+    }
+}
+
+impl Scope {
+    /// Whether a namespace is among them.
+    #[must_use]
+    pub fn has(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(these) => these.contains(namespace),
+        }
+    }
+
+    /// Whether it is none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::Some(these) if these.is_empty())
+    }
 }
 
 /// What one person may see, at one moment.
@@ -68,6 +105,10 @@ pub struct Visible {
     pub quotas: Vec<Arc<TenantQuota>>,
     /// Whether these are all there are.
     pub all_quotas: bool,
+    /// The namespaces whose requests may be seen.
+    pub requests: Scope,
+    /// The kinds that may be listed everywhere.
+    pub general: BTreeSet<Kind>,
     /// What things are called, also some of which no more than the name may be known.
     pub names: Names,
     /// From which figures on things need attention.
@@ -147,6 +188,31 @@ impl Access {
             .await
     }
 
+    /// The namespaces of which a person may see the objects of a kind, among those that are asked about.
+    ///
+    /// # Errors
+    /// The API server gives no answer.
+    pub async fn scope(
+        &self,
+        cluster: &Cluster,
+        user: &User,
+        kind: Kind,
+        candidates: BTreeSet<String>,
+    ) -> Result<Scope, ClusterError> {
+        if self.may(cluster, user, every(kind, None)).await? {
+            return Ok(Scope::All);
+        }
+        let asked = |namespace: String| async move {
+            let question = within("list", kind, &namespace);
+            let allowed = self.may(cluster, user, question).await?;
+            Ok::<_, ClusterError>(allowed.then_some(namespace))
+        };
+        let allowed = futures::stream::iter(candidates.into_iter().map(asked))
+            .buffer_unordered(AT_ONCE)
+            .try_filter_map(|namespace| async move { Ok(namespace) });
+        allowed.try_collect().await.map(Scope::Some)
+    }
+
     /// What a person may see of everybody's.
     async fn general(&self, cluster: &Cluster, user: &User) -> Result<General, ClusterError> {
         let asked = GENERAL.map(|(kind, part)| self.may(cluster, user, every(kind, part)));
@@ -194,7 +260,14 @@ impl Access {
             let seen = self.those(cluster, user, named, one_platform).await?;
             platforms.retain(|platform| seen.contains(&platform.name_any()));
         }
+        let mut asked = namespaces(&tenants, &quotas);
+        asked.extend(cluster.namespaces_with_requests());
+        let requests = self
+            .scope(cluster, user, Kind::ResourceRequest, asked)
+            .await?;
         Ok(Visible {
+            requests,
+            general: general.kinds(),
             names: general.names(cluster, &platforms, &tenants),
             platforms,
             all_platforms,
@@ -222,6 +295,11 @@ struct General(Vec<(Kind, Option<&'static str>)>);
 impl General {
     fn all(&self, kind: Kind) -> bool {
         self.0.contains(&(kind, None))
+    }
+
+    fn kinds(&self) -> BTreeSet<Kind> {
+        let whole = self.0.iter().filter(|(_, part)| part.is_none());
+        whole.map(|(kind, _)| *kind).collect()
     }
 
     /// The names of everything, else of what may be seen.
@@ -273,9 +351,15 @@ fn every(kind: Kind, part: Option<&'static str>) -> Question {
 }
 
 fn grants_in(namespace: &str) -> Question {
+    within("list", Kind::TenantQuota, namespace)
+}
+
+/// Whether somebody may do something with a kind in a namespace.
+#[must_use]
+pub fn within(verb: &'static str, kind: Kind, namespace: &str) -> Question {
     Question {
-        verb: "list",
-        kind: Kind::TenantQuota,
+        verb,
+        kind,
         part: None,
         namespace: Some(namespace.to_owned()),
         name: None,

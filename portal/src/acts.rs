@@ -87,7 +87,7 @@ pub async fn note(State(state): State<AppState>, request: Request, next: Next) -
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use axum::Router;
     use axum::body::{Body, to_bytes};
     use http::header::{CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
@@ -105,7 +105,7 @@ mod tests {
     use crate::records::Records;
     use crate::router::pages;
 
-    async fn records(dir: &tempfile::TempDir) -> Records {
+    pub(crate) async fn records(dir: &tempfile::TempDir) -> Records {
         let path = dir.path().join("portal.db");
         let url = format!("sqlite:{}", path.display()).parse().unwrap();
         let db = Db::open(&url).await.unwrap();

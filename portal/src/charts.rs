@@ -254,7 +254,7 @@ pub fn exact(lang: Lang, name: &str, amount: Quantity) -> String {
     Unit::of(name, amount).exact(lang, amount)
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

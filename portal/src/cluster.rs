@@ -1,40 +1,36 @@
 //! The hub as the portal sees it: caches of the kinds, whether they are fresh, and what Kubernetes says people may do.
 //!
 //! The only file that imports `kube::Api`. Reads are the portal's own; writes for a person go through
-//! [`Cluster::impersonated`] and nowhere else.
+//! [`Cluster::impersonated`] (`write.rs`) and nowhere else.
 
+mod caches;
+mod kind;
 pub mod lease;
 pub mod objects;
 pub mod own;
+pub mod write;
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use crds::{CloudPlatform, GovernanceProfile, Site, Tenant, TenantQuota};
-use futures::StreamExt as _;
 use http::HeaderValue;
 use jiff::Timestamp;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
 use kube::api::PostParams;
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, Store};
-use kube::runtime::utils::Backoff;
-use kube::runtime::watcher;
-use kube::{Api, Client, Config, Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
+use kube::{Api, Client, Config};
 use tokio::sync::watch;
 
 use crate::background::{self, spawn};
 use crate::identity::User;
 use crate::metrics;
+use caches::Caches;
+
+pub use kind::Kind;
 
 /// A call that has not answered by then counts as failed. (kube sets no read timeout of its own.)
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -44,44 +40,6 @@ const PROBE_EVERY: Duration = Duration::from_secs(5);
 const STALE_SECONDS: i64 = 12;
 /// Seconds after which a watch ends and is taken up again, so that a dead one is noticed.
 const WATCH_SECONDS: u32 = 30;
-
-/// The kinds that the portal keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// `cloudplatforms`.
-    CloudPlatform,
-    /// `governanceprofiles`.
-    GovernanceProfile,
-    /// `sites`.
-    Site,
-    /// `tenants`.
-    Tenant,
-    /// `tenantquotas`.
-    TenantQuota,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [
-        Self::CloudPlatform,
-        Self::GovernanceProfile,
-        Self::Site,
-        Self::Tenant,
-        Self::TenantQuota,
-    ];
-
-    /// Its plural in the API.
-    #[must_use]
-    pub const fn plural(self) -> &'static str {
-        match self {
-            Self::CloudPlatform => "cloudplatforms",
-            Self::GovernanceProfile => "governanceprofiles",
-            Self::Site => "sites",
-            Self::Tenant => "tenants",
-            Self::TenantQuota => "tenantquotas",
-        }
-    }
-}
 
 /// How far a cache is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,11 +133,7 @@ impl Freshness {
 pub struct Cluster {
     client: Client,
     freshness: Arc<Freshness>,
-    platforms: Store<CloudPlatform>,
-    profiles: Store<GovernanceProfile>,
-    sites: Store<Site>,
-    tenants: Store<Tenant>,
-    quotas: Store<TenantQuota>,
+    caches: Caches,
 }
 
 /// The hub's connection, from a kubeconfig file or from where the program runs.
@@ -210,51 +164,22 @@ impl Cluster {
     #[must_use]
     pub fn start(client: Client) -> Self {
         let freshness = Arc::new(Freshness {
-            syncs: Mutex::new(Kind::ALL.map(|kind| (kind, Sync::Starting)).into()),
+            syncs: Mutex::new(
+                Kind::ALL
+                    .iter()
+                    .map(|kind| (*kind, Sync::Starting))
+                    .collect(),
+            ),
             last_contact: AtomicI64::new(background::now().as_second()),
             lost: AtomicBool::new(false),
             changes: watch::Sender::new(0),
         });
         spawn("probe", probe(client.clone(), Arc::clone(&freshness)));
         Self {
-            platforms: keep(Kind::CloudPlatform, &client, &freshness),
-            profiles: keep(Kind::GovernanceProfile, &client, &freshness),
-            sites: keep(Kind::Site, &client, &freshness),
-            tenants: keep(Kind::Tenant, &client, &freshness),
-            quotas: keep(Kind::TenantQuota, &client, &freshness),
+            caches: Caches::start(&client, &freshness),
             client,
             freshness,
         }
-    }
-
-    /// Every platform, unfiltered: callers go through `access.rs`.
-    #[must_use]
-    pub fn platforms(&self) -> Vec<Arc<CloudPlatform>> {
-        sorted(&self.platforms)
-    }
-
-    /// Every site, unfiltered.
-    #[must_use]
-    pub fn sites(&self) -> Vec<Arc<Site>> {
-        sorted(&self.sites)
-    }
-
-    /// Every tenant, unfiltered.
-    #[must_use]
-    pub fn tenants(&self) -> Vec<Arc<Tenant>> {
-        sorted(&self.tenants)
-    }
-
-    /// Every grant, unfiltered.
-    #[must_use]
-    pub fn quotas(&self) -> Vec<Arc<TenantQuota>> {
-        sorted(&self.quotas)
-    }
-
-    /// The rules of the province; their titles and thresholds are everybody's.
-    #[must_use]
-    pub fn profile(&self) -> Option<Arc<GovernanceProfile>> {
-        self.profiles.state().into_iter().next()
     }
 
     /// The state of a cache.
@@ -363,91 +288,6 @@ impl Cluster {
         });
         Ok(Client::new(service, namespace))
     }
-}
-
-fn sorted<K>(store: &Store<K>) -> Vec<Arc<K>>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    let mut objects = store.state();
-    objects.sort_by_cached_key(|object| (object.namespace(), object.name_any()));
-    objects
-}
-
-/// When to take up a watch again: soon, and never later than 5 s (kube's own schedule goes to 30 s, and the hub's return
-/// is to be seen at once).
-#[derive(Debug, Default)]
-struct Again(u32);
-
-impl Iterator for Again {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        self.0 = (self.0 + 1).min(10);
-        Some(Duration::from_millis(500) * self.0)
-    }
-}
-
-impl Backoff for Again {
-    fn reset(&mut self) {
-        self.0 = 0;
-    }
-}
-
-/// Keeps a cache of one kind, without the field managers' notes.
-fn keep<K>(kind: Kind, client: &Client, freshness: &Arc<Freshness>) -> Store<K>
-where
-    K: Resource<DynamicType = ()>
-        + Clone
-        + DeserializeOwned
-        + Debug
-        + Send
-        + std::marker::Sync
-        + 'static,
-    K::DynamicType: Eq + Hash + Clone,
-{
-    let (store, writer): (Store<K>, Writer<K>) = reflector::store();
-    let config = watcher::Config::default().timeout(WATCH_SECONDS);
-    let events = watcher::watcher(Api::<K>::all(client.clone()), config)
-        .modify(|object| object.managed_fields_mut().clear())
-        .backoff(Again::default());
-    let freshness = Arc::clone(freshness);
-    spawn(kind.plural(), async move {
-        let mut events = std::pin::pin!(reflector::reflector(writer, events));
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => {
-                    if matches!(event, watcher::Event::InitDone) {
-                        freshness.note(kind, Sync::Synced);
-                    }
-                    if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
-                        freshness.changed();
-                    }
-                }
-                Err(error) => failed(kind, &error, &freshness),
-            }
-        }
-    });
-    store
-}
-
-fn failed(kind: Kind, error: &watcher::Error, freshness: &Freshness) {
-    let code = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code,
-        watcher::Error::InitialListFailed(_)
-        | watcher::Error::WatchStartFailed(_)
-        | watcher::Error::WatchError(_)
-        | watcher::Error::WatchFailed(_)
-        | watcher::Error::NoResourceVersion => 0,
-    };
-    tracing::debug!(object.kind = kind.plural(), %error, "a watch ended");
-    match code {
-        404 => freshness.note(kind, Sync::Missing),
-        401 | 403 => freshness.note(kind, Sync::Forbidden),
-        _ => return,
-    }
-    freshness.changed();
 }
 
 async fn probe(client: Client, freshness: Arc<Freshness>) {

@@ -58,6 +58,18 @@ pub enum AppError {
     /// The database gives no answer.
     #[error("the database gives no answer")]
     NoDatabase,
+    /// There is no such draft of this person: it was submitted or deleted.
+    #[error("no such draft")]
+    NoDraft,
+    /// The person has as many drafts as one may have.
+    #[error("too many drafts")]
+    TooManyDrafts,
+    /// What was filled in is larger than a draft may be.
+    #[error("the form is too large")]
+    FormTooLarge,
+    /// Another tab saved the draft meanwhile.
+    #[error("the draft was saved elsewhere meanwhile")]
+    DraftStale,
     /// A mistake of ours.
     #[error("an internal error")]
     Internal,
@@ -105,6 +117,10 @@ impl AppError {
             Self::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, "too-slow"),
             Self::LedgerFull => (StatusCode::SERVICE_UNAVAILABLE, "ledger-full"),
             Self::NoDatabase => (StatusCode::SERVICE_UNAVAILABLE, "no-database"),
+            Self::NoDraft => (StatusCode::NOT_FOUND, "no-draft"),
+            Self::TooManyDrafts => (StatusCode::CONFLICT, "too-many-drafts"),
+            Self::FormTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "form-too-large"),
+            Self::DraftStale => (StatusCode::CONFLICT, "draft-stale"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::error::AppError;
 use crate::live::{Live, Visit};
-use crate::{metrics, overview, platforms, tenants};
+use crate::{approvals, catalog, metrics, overview, platforms, requests, tenants};
 
 /// Changes that come this close together are told together.
 const DEBOUNCE: Duration = Duration::from_millis(300);
@@ -114,6 +114,15 @@ async fn draw(visit: &Visit) -> Result<Box<dyn Live>, AppError> {
             ("platforms", Some(name), None) => Box::new(platforms::draw(visit, name).await?),
             ("tenants", None, None) => Box::new(tenants::draw_list(visit).await?),
             ("tenants", Some(name), None) => Box::new(tenants::draw(visit, name).await?),
+            ("approvals", None, None) => Box::new(approvals::draw(visit).await?),
+            ("approvals", Some(tenant), Some(name)) => {
+                Box::new(approvals::decide::draw(visit, tenant, name).await?)
+            }
+            ("requests", None, None) => Box::new(requests::draw_list(visit).await?),
+            ("requests", Some(tenant), Some(name)) => {
+                Box::new(requests::page::draw(visit, tenant, name).await?)
+            }
+            ("catalog", None, None) => Box::new(catalog::draw(visit).await?),
             _ => return Err(AppError::NoPage),
         },
     )

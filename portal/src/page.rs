@@ -11,6 +11,7 @@ use crate::i18n::Lang;
 use crate::identity::Session;
 use crate::live::Visit;
 use crate::reader::{Reader, Theme};
+use crate::refusals::Told;
 use crate::state::AppState;
 
 /// A place in the rail.
@@ -97,6 +98,12 @@ pub struct Page {
     pub crumbs: Vec<Crumb>,
     /// What holds for the whole page.
     pub banners: Vec<Banner>,
+    /// What was just done, after a form.
+    pub done: Option<&'static str>,
+    /// Why what was just tried was not done.
+    pub alert: Option<Told>,
+    /// What stands before the title in the browser's tab, where something is wrong with a form.
+    pub title_prefix: Option<&'static str>,
     /// Languages.
     pub languages: Vec<Choice>,
     /// Themes.
@@ -128,6 +135,24 @@ impl Page {
                 "people",
                 "nav.tenants",
                 !visible.tenant_names.is_empty(),
+            ),
+            (
+                "/catalog",
+                "grid",
+                "nav.catalog",
+                visible.general.contains(&Kind::ServiceOffering),
+            ),
+            (
+                "/requests",
+                "file-earmark-text",
+                "nav.requests",
+                !visible.requests.is_none(),
+            ),
+            (
+                "/approvals",
+                "check2-square",
+                "nav.approvals",
+                !visible.requests.is_none(),
             ),
             (
                 "/platforms",
@@ -184,13 +209,16 @@ impl Page {
             title,
             product,
             province,
-            path: reader.path,
-            query: reader.query,
             demo: state.demo,
             person: None,
             rail: Vec::new(),
             crumbs: Vec::new(),
             banners: Vec::new(),
+            done: reader.done(),
+            alert: None,
+            title_prefix: None,
+            path: reader.path,
+            query: reader.query,
             languages: languages.into(),
             themes: themes.into(),
             made: ages::moment(lang, now, now),
@@ -234,6 +262,13 @@ impl Page {
         self.lang.t(key)
     }
 
+    /// What stands before the title in the browser's tab.
+    #[must_use]
+    pub fn prefix(&self) -> &'static str {
+        let alert = self.alert.as_ref().map(|_| self.lang.t("error.prefix"));
+        self.title_prefix.or(alert).unwrap_or("")
+    }
+
     /// The address of an asset.
     #[must_use]
     pub fn asset(&self, name: &str) -> String {
@@ -275,8 +310,8 @@ fn banners(state: &AppState, lang: Lang, now: Timestamp) -> Vec<Banner> {
         (Sync::Starting, "banner.starting", Health::Progress),
     ] {
         let kinds: Vec<_> = Kind::ALL
-            .into_iter()
-            .filter(|kind| state.cluster.sync(*kind) == sync)
+            .iter()
+            .filter(|kind| state.cluster.sync(**kind) == sync)
             .map(|kind| kind.plural().to_owned())
             .collect();
         if !kinds.is_empty() {

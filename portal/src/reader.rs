@@ -107,6 +107,24 @@ impl Reader {
         }
     }
 
+    /// The value of a parameter of the address, decoded; empty where it is not there.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> String {
+        let mut pairs = url::form_urlencoded::parse(self.query.as_bytes());
+        let found = pairs.find(|(key, _)| key == name);
+        found
+            .map(|(_, value)| value.trim().to_owned())
+            .unwrap_or_default()
+    }
+
+    /// What was just done: a form leads to a page with `done=<what>` in its address, which has words for it.
+    #[must_use]
+    pub fn done(&self) -> Option<&'static str> {
+        let mut pairs = self.query.split('&');
+        let what = pairs.find_map(|pair| pair.strip_prefix("done="))?;
+        self.lang.find(&format!("done.{what}"))
+    }
+
     /// This page's address with one parameter set.
     #[must_use]
     pub fn here_with(&self, name: &str, value: &str) -> String {

@@ -20,7 +20,8 @@ use crate::error::{self, AppError};
 use crate::identity::{self, demo, mine};
 use crate::state::AppState;
 use crate::{
-    acts, assets, events, headers, metrics, objects, overview, platforms, reader, server, tenants,
+    acts, approvals, assets, catalog, events, headers, metrics, objects, overview, platforms,
+    reader, requests, server, tenants, wizard,
 };
 
 /// The header that carries a request's id.
@@ -47,9 +48,12 @@ pub fn pages(state: AppState) -> Router {
         .route("/tenants/{name}/yaml", get(objects::tenant))
         .route("/tenants/{name}/grants/{grant}/yaml", get(objects::grant))
         .route("/sessions", get(mine::page).post(mine::end))
+        .route("/catalog", get(catalog::page))
+        .route("/catalog.csv", get(catalog::csv))
         .route("/audit", get(page::page))
         .route("/audit.csv", get(page::csv))
         .route("/events", get(events::stream));
+    routes = routes.merge(of_requests());
     if state.demo {
         routes = routes
             .route("/sign-in", get(demo::form).post(demo::enter))
@@ -84,6 +88,43 @@ pub fn pages(state: AppState) -> Router {
         .with_state(state)
 }
 
+/// What departments ask for, and what becomes of it.
+fn of_requests() -> Router<AppState> {
+    Router::new()
+        .route("/approvals", get(approvals::list).post(approvals::bulk))
+        .route(
+            "/approvals/{tenant}/{name}",
+            get(approvals::decide::page).post(approvals::decide::post),
+        )
+        .route("/requests", get(requests::list))
+        .route("/requests.csv", get(requests::csv))
+        .route("/requests/{tenant}/{name}", get(requests::page::page))
+        .route("/requests/{tenant}/{name}/yaml", get(requests::page::yaml))
+        .route("/requests/{tenant}/{name}/{act}", post(requests::acts::act))
+        .route(
+            "/requests/new",
+            get(wizard::begin::page).post(wizard::begin::enter),
+        )
+        .route("/drafts/{id}", get(wizard::review::tasks))
+        .route("/drafts/{id}/delete", post(wizard::begin::delete))
+        .route(
+            "/drafts/{id}/check",
+            get(wizard::review::check).post(wizard::review::submit),
+        )
+        .route(
+            "/drafts/{id}/items/{item}",
+            get(wizard::items::item).post(wizard::items::save_item),
+        )
+        .route(
+            "/drafts/{id}/items/{item}/remove",
+            post(wizard::items::remove_item),
+        )
+        .route(
+            "/drafts/{id}/{step}",
+            get(wizard::step).post(wizard::save_step),
+        )
+}
+
 /// What the machine room asks.
 pub fn admin(state: AppState) -> Router {
     Router::new()
@@ -109,4 +150,4 @@ fn own_forms_only(state: &AppState) -> CsrfLayer<Refusal> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

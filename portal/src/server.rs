@@ -137,9 +137,9 @@ pub async fn livez() -> &'static str {
 /// Every cache was filled once, or the hub said why not: pages can be shown. A silent hub does not make it unready.
 pub async fn readyz(State(state): State<AppState>) -> (StatusCode, String) {
     let waiting: Vec<_> = Kind::ALL
-        .into_iter()
-        .filter(|kind| state.cluster.sync(*kind) == Sync::Starting)
-        .map(Kind::plural)
+        .iter()
+        .filter(|kind| state.cluster.sync(**kind) == Sync::Starting)
+        .map(|kind| kind.plural())
         .collect();
     if waiting.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())

@@ -1,6 +1,11 @@
 //! A hub in memory for the portal's unit tests, and the tests of the hub.
 
 use super::*;
+use kube::Resource;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::watcher;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// A hub that holds the given objects and lets `may` decide.
@@ -20,7 +25,7 @@ pub(crate) fn hub(objects: &[Value], may: fn(&Value) -> bool) -> Cluster {
         },
     );
     let freshness = Arc::new(Freshness {
-        syncs: Mutex::new(Kind::ALL.map(|kind| (kind, Sync::Synced)).into()),
+        syncs: Mutex::new(Kind::ALL.iter().map(|kind| (*kind, Sync::Synced)).collect()),
         last_contact: AtomicI64::new(background::now().as_second()),
         lost: AtomicBool::new(false),
         changes: watch::Sender::new(0),
@@ -28,11 +33,18 @@ pub(crate) fn hub(objects: &[Value], may: fn(&Value) -> bool) -> Cluster {
     Cluster {
         client: Client::new(service, "default"),
         freshness,
-        platforms: filled(objects, "CloudPlatform"),
-        profiles: filled(objects, "GovernanceProfile"),
-        sites: filled(objects, "Site"),
-        tenants: filled(objects, "Tenant"),
-        quotas: filled(objects, "TenantQuota"),
+        caches: Caches {
+            platforms: filled(objects, "CloudPlatform"),
+            products: filled(objects, "CloudProduct"),
+            profiles: filled(objects, "GovernanceProfile"),
+            systems: filled(objects, "InformationSystem"),
+            requests: filled(objects, "ResourceRequest"),
+            offerings: filled(objects, "ServiceOffering"),
+            sites: filled(objects, "Site"),
+            tenants: filled(objects, "Tenant"),
+            quotas: filled(objects, "TenantQuota"),
+            orders: filled(objects, "WorkOrder"),
+        },
     }
 }
 

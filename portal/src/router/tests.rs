@@ -14,7 +14,7 @@ use crate::cluster::{Cluster, Kind};
 use crate::overview::tests::province;
 
 #[derive(Clone)]
-struct Browser {
+pub(crate) struct Browser {
     router: Router,
     cookies: String,
 }
@@ -38,12 +38,47 @@ fn small_province() -> Cluster {
     hub(&province(), everything_to_the_administrator)
 }
 
+/// A portal with a database, as somebody with any right meets it.
+pub(crate) async fn with_records(
+    dir: &tempfile::TempDir,
+    may: fn(&Value) -> bool,
+    post: &str,
+) -> Browser {
+    let (_end, ending) = watch::channel(false);
+    let state = AppState::new(hub(&province(), may), true, None, ending);
+    let records = crate::acts::tests::records(dir).await;
+    let browser = Browser {
+        router: pages(state.with_records(records)),
+        cookies: String::new(),
+    };
+    browser.sign_in(post, "/").await.0
+}
+
 impl Browser {
+    /// Sends a form of this portal: gives the status, where it leads to, and the page.
+    pub(crate) async fn send(&self, path: &str, form: &str) -> (StatusCode, String, String) {
+        let request = Request::post(path)
+            .header(COOKIE, &self.cookies)
+            .header("host", "portal.test")
+            .header(ORIGIN, "http://portal.test")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form.to_owned()))
+            .unwrap();
+        let response = self.ask(request).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body(), 10_000_000).await.unwrap();
+        let leads = headers
+            .get(LOCATION)
+            .map(|l| l.to_str().unwrap().to_owned());
+        let page = String::from_utf8(body.to_vec()).unwrap();
+        (status, leads.unwrap_or_default(), page)
+    }
+
     async fn ask(&self, request: Request<Body>) -> Response {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
-    async fn get(&self, path: &str) -> (StatusCode, HeaderMap, String) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, HeaderMap, String) {
         let request = Request::get(path).header(COOKIE, &self.cookies);
         let response = self.ask(request.body(Body::empty()).unwrap()).await;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -63,7 +98,7 @@ impl Browser {
         (response.status(), response.headers().clone())
     }
 
-    async fn sign_in(mut self, post: &str, next: &str) -> (Self, String) {
+    pub(crate) async fn sign_in(mut self, post: &str, next: &str) -> (Self, String) {
         let (_, headers, form) = self.get("/sign-in").await;
         self.cookies = cookies(&headers);
         let token = token(&form);
@@ -86,8 +121,14 @@ fn cookies(headers: &HeaderMap) -> String {
         .join("; ")
 }
 
-fn token(html: &str) -> String {
-    let after = html.split("name=\"token\" value=\"").nth(1).unwrap();
+pub(crate) fn token(html: &str) -> String {
+    hidden(html, "token")
+}
+
+/// The value of the last hidden field of that name: the first forms of a page are those of its frame.
+pub(crate) fn hidden(html: &str, name: &str) -> String {
+    let before = format!("name=\"{name}\" value=\"");
+    let after = html.rsplit(&before).next().unwrap();
     after.split('"').next().unwrap().to_owned()
 }
 

@@ -1,0 +1,102 @@
+//! What browsers post: fields that may come several times, and the token that each form carries.
+//!
+//! A form's token is good for this session and this purpose only: for the object, and for the state of it that the person saw.
+//! It stands beside the check of where a form comes from (`router.rs`), and beside the API server's test of what was seen.
+
+use axum::Form;
+use axum::extract::{FromRequest, Request};
+use sha2::{Digest as _, Sha256};
+
+use crate::db::hex;
+use crate::error::AppError;
+use crate::identity::Session;
+use crate::identity::sessions::same_secret;
+
+/// The name of the field that carries the token.
+pub const TOKEN: &str = "token";
+
+/// The token of a form.
+#[must_use]
+pub fn token(session: &Session, purpose: &str) -> String {
+    derived(&session.form_token, purpose)
+}
+
+fn derived(secret: &str, purpose: &str) -> String {
+    let mut digest = Sha256::new();
+    for part in [secret.as_bytes(), b"\0", purpose.as_bytes()] {
+        digest.update(part);
+    }
+    hex(&digest.finalize())
+}
+
+/// The fields of a form, in order; a name may come several times.
+#[derive(Clone, Debug, Default)]
+pub struct Fields(pub Vec<(String, String)>);
+
+impl Fields {
+    /// The value of a field, trimmed; empty where it did not come.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &str {
+        let mut fields = self.0.iter();
+        fields
+            .find(|(key, _)| key == name)
+            .map_or("", |(_, value)| value.trim())
+    }
+
+    /// The value of a field where it is not empty.
+    #[must_use]
+    pub fn some(&self, name: &str) -> Option<String> {
+        Some(self.get(name))
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+    }
+
+    /// Every value of a field.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the form is this session's, and made for this purpose.
+    ///
+    /// # Errors
+    /// It is not, or too old.
+    pub fn check(&self, session: &Session, purpose: &str) -> Result<(), AppError> {
+        self.is_of(&session.form_token, purpose)
+            .then_some(())
+            .ok_or(AppError::FormExpired)
+    }
+
+    fn is_of(&self, secret: &str, purpose: &str) -> bool {
+        same_secret(&derived(secret, purpose), self.get(TOKEN))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = AppError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, AppError> {
+        let form = Form::<Vec<(String, String)>>::from_request(request, state).await;
+        // Too large, cut off, or no form at all: whatever it is, nothing of it was done.
+        form.map(|Form(fields)| Self(fields)).map_err(|rejection| {
+            tracing::debug!(error = %rejection, "a form cannot be read");
+            AppError::FormExpired
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_good_for_one_session_and_one_purpose() {
+        let fields = Fields(vec![("token".into(), derived("one", "decide:qp-a/r:0"))]);
+        assert!(fields.is_of("one", "decide:qp-a/r:0"));
+        assert!(!fields.is_of("one", "decide:qp-a/r:1"));
+        assert!(!fields.is_of("other", "decide:qp-a/r:0"));
+        assert!(!Fields::default().is_of("one", ""));
+    }
+}

@@ -1,0 +1,169 @@
+//! What a request is judged against, gathered from the caches: for the preview before it is submitted and before it is decided,
+//! by the same pure code that enacts it (`crds::resource_request::preview`).
+//!
+//! Unfiltered, since the rules are: a refusal names the figures of the pool that it falls short of.
+
+use std::collections::BTreeMap;
+
+use crds::approval::ApprovalRules;
+use crds::calendar::{Calendar, day_of};
+use crds::condition::Verdict;
+use crds::keys::tenant_namespace;
+use crds::resource_request::chain::{self, StageStatus};
+use crds::resource_request::preview::{self, Around, Preview};
+use crds::resource_request::{Application, HoldStatus};
+use crds::words::Day;
+use crds::{CloudPlatform, CloudProduct, ResourceRequest, ServiceOffering, Tenant, TenantQuota};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use crate::cluster::Cluster;
+
+/// How many units may stand above one another.
+const DEEP: usize = 16;
+
+/// What a unit's requests are judged against, at one moment.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// The unit.
+    pub tenant: Tenant,
+    /// The units above it, nearest first.
+    pub above: Vec<Tenant>,
+    /// Every platform.
+    pub platforms: Vec<CloudPlatform>,
+    /// The service catalog.
+    pub offerings: Vec<ServiceOffering>,
+    /// The product catalog.
+    pub products: Vec<CloudProduct>,
+    /// The unit's grants.
+    pub grants: Vec<TenantQuota>,
+    /// How many of each product others have taken.
+    pub taken: BTreeMap<String, u32>,
+    /// How requests are decided.
+    pub rules: ApprovalRules,
+    /// The working calendar.
+    pub calendar: Calendar,
+    /// The day in China.
+    pub today: Day,
+}
+
+fn owned<K: Clone>(objects: Vec<std::sync::Arc<K>>) -> Vec<K> {
+    objects
+        .into_iter()
+        .map(std::sync::Arc::unwrap_or_clone)
+        .collect()
+}
+
+impl Ground {
+    /// The ground of a unit; `None` where there is no such unit. `me` is the request that it is for, once it was submitted.
+    #[must_use]
+    pub fn of(
+        cluster: &Cluster,
+        tenant: &str,
+        me: Option<&ResourceRequest>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let tenants = cluster.tenants();
+        let find = |name: &str| {
+            tenants
+                .iter()
+                .find(|t| t.name_any() == name)
+                .map(|t| t.as_ref().clone())
+        };
+        let tenant = find(tenant)?;
+        let mut above: Vec<Tenant> = Vec::new();
+        while let Some(parent) = above
+            .last()
+            .unwrap_or(&tenant)
+            .spec
+            .parent
+            .as_deref()
+            .and_then(find)
+            && above.len() < DEEP
+        {
+            above.push(parent);
+        }
+        let namespace = tenant_namespace(&tenant.name_any());
+        let mut grants = cluster.quotas();
+        grants.retain(|quota| quota.namespace().as_deref() == Some(&namespace));
+        let requests = cluster.requests();
+        let profile = cluster.profile();
+        Some(Self {
+            taken: preview::taken(requests.iter().map(AsRef::as_ref), me),
+            platforms: owned(cluster.platforms()),
+            offerings: owned(cluster.offerings()),
+            products: owned(cluster.products()),
+            grants: owned(grants),
+            rules: profile
+                .as_ref()
+                .map(|p| p.spec.approvals.clone())
+                .unwrap_or_default(),
+            calendar: profile.map(|p| p.spec.calendar.clone()).unwrap_or_default(),
+            today: day_of(now),
+            tenant,
+            above,
+        })
+    }
+
+    /// What an application will change. `request` is its name; `holds` is what is held for it already.
+    #[must_use]
+    pub fn preview(
+        &self,
+        application: &Application,
+        request: &str,
+        holds: &[HoldStatus],
+    ) -> Preview {
+        let around = Around {
+            request,
+            tenant: &self.tenant,
+            above: &self.above,
+            platforms: &self.platforms,
+            offerings: &self.offerings,
+            products: &self.products,
+            grants: &self.grants,
+            holds,
+            taken: &self.taken,
+            rules: &self.rules,
+            today: self.today,
+        };
+        preview::preview(application, around)
+    }
+
+    /// Who will decide, in which order.
+    ///
+    /// # Errors
+    /// The verdict where nobody may decide at a stage.
+    pub fn chain(&self, application: &Application) -> Result<Vec<StageStatus>, Verdict> {
+        let ground = chain::Ground {
+            tenant: &self.tenant,
+            above: &self.above,
+            platforms: &self.platforms,
+            rules: &self.rules,
+        };
+        chain::chain(application, ground)
+    }
+
+    /// A platform by name.
+    #[must_use]
+    pub fn platform(&self, name: &str) -> Option<&CloudPlatform> {
+        self.platforms
+            .iter()
+            .find(|p| p.metadata.name.as_deref() == Some(name))
+    }
+
+    /// A service by name.
+    #[must_use]
+    pub fn offering(&self, name: &str) -> Option<&ServiceOffering> {
+        self.offerings
+            .iter()
+            .find(|o| o.metadata.name.as_deref() == Some(name))
+    }
+
+    /// A product by name.
+    #[must_use]
+    pub fn product(&self, name: &str) -> Option<&CloudProduct> {
+        self.products
+            .iter()
+            .find(|p| p.metadata.name.as_deref() == Some(name))
+    }
+}

@@ -1,0 +1,132 @@
+//! The words of requests: phases, stages, types, sums of money, amounts of several resources.
+
+use crds::approval::Stage;
+use crds::money::Money;
+use crds::resource_request::record::View;
+use crds::resource_request::{ApplicationType, DecisionOutcome, Environment, Phase};
+use crds::words::{Subject, SubjectKind, Zone};
+use crds::{ResourceList, resource_name};
+
+use crate::figures::{Unit, resource_word};
+use crate::health::{Health, Wording};
+use crate::i18n::Lang;
+
+/// A word under a family of keys; the API's own word where a newer hub knows more than this portal.
+fn word(lang: Lang, family: &str, name: &'static str) -> &'static str {
+    lang.find(&format!("{family}.{name}")).unwrap_or(name)
+}
+
+/// A phase.
+#[must_use]
+pub fn phase(lang: Lang, phase: Phase) -> &'static str {
+    lang.find(&format!("phase.{}", phase.as_str()))
+        .unwrap_or(phase.as_str())
+}
+
+/// How a phase is shown: its sign and colour.
+#[must_use]
+pub const fn phase_health(phase: Phase) -> Health {
+    match phase {
+        Phase::Draft
+        | Phase::Submitted
+        | Phase::Reviewing
+        | Phase::Approved
+        | Phase::Provisioning => Health::Progress,
+        Phase::Returned | Phase::Delivered => Health::Attention,
+        Phase::Accepted => Health::Good,
+        Phase::Rejected => Health::Bad,
+        Phase::Withdrawn => Health::Unknown,
+    }
+}
+
+/// What is asked for: new, change, renewal, release, exception.
+#[must_use]
+pub fn type_(lang: Lang, type_: ApplicationType) -> &'static str {
+    lang.find(&format!("request-type.{type_:?}")).unwrap_or("")
+}
+
+/// Production, test, emergency.
+#[must_use]
+pub fn environment(lang: Lang, environment: Environment) -> &'static str {
+    lang.find(&format!("environment.{environment:?}"))
+        .unwrap_or("")
+}
+
+/// A decision.
+#[must_use]
+pub fn outcome(lang: Lang, outcome: DecisionOutcome) -> &'static str {
+    lang.find(&format!("outcome.{outcome:?}")).unwrap_or("")
+}
+
+/// An opinion's gist.
+#[must_use]
+pub fn view(lang: Lang, view: View) -> &'static str {
+    lang.find(&format!("view.{view:?}")).unwrap_or("")
+}
+
+/// A zone.
+#[must_use]
+pub fn zone(lang: Lang, zone: Zone) -> &'static str {
+    word(lang, "zone", zone.as_str())
+}
+
+/// A stage, with whose it is.
+#[must_use]
+pub fn stage(wording: &Wording, stage: Stage, of: Option<&str>) -> String {
+    let name = word(wording.lang, "stage", stage.as_str());
+    match of {
+        Some(of) => wording
+            .lang
+            .say("stage.of", &[("stage", name), ("of", wording.platform(of))]),
+        None => name.to_owned(),
+    }
+}
+
+/// A user or a group.
+#[must_use]
+pub fn subject(lang: Lang, subject: &Subject) -> String {
+    match subject.kind {
+        SubjectKind::User => subject.name.clone(),
+        SubjectKind::Group => lang.say("subject.group", &[("name", &subject.name)]),
+    }
+}
+
+/// Yuan a month, or that nobody has set a price, which is not free of charge.
+#[must_use]
+pub fn monthly(lang: Lang, money: Option<Money>) -> String {
+    money.map_or_else(
+        || lang.t("cost.unpriced").to_owned(),
+        |money| lang.say("cost.monthly", &[("sum", &yuan(money))]),
+    )
+}
+
+/// A sum with thousands set apart.
+#[must_use]
+pub fn yuan(money: Money) -> String {
+    let text = money.to_string();
+    let (whole, fen) = text.split_once('.').unwrap_or((&text, "00"));
+    let whole = whole
+        .parse()
+        .map_or_else(|_| whole.to_owned(), crate::figures::number);
+    format!("{whole}.{fen}")
+}
+
+/// An amount of one resource, exactly.
+#[must_use]
+pub fn amount(lang: Lang, name: &str, quantity: crds::Quantity) -> String {
+    Unit::of(name, quantity).exact(lang, quantity)
+}
+
+/// Amounts of several resources, in one line.
+#[must_use]
+pub fn amounts(lang: Lang, list: &ResourceList) -> String {
+    let list = resource_name::canonical_list("", list).unwrap_or_else(|_| list.clone());
+    let told = list.iter().map(|(name, quantity)| {
+        format!(
+            "{} {}",
+            resource_word(lang, name),
+            amount(lang, name, quantity)
+        )
+    });
+    told.collect::<Vec<_>>().join(lang.t("sentence.dot"))
+}

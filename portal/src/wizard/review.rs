@@ -1,0 +1,422 @@
+//! The task list of an application, the check of its answers with what they will do, and its submission as the person.
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use crds::keys::tenant_namespace;
+use crds::resource_request::{ResourceRequest, ResourceRequestSpec};
+use crds::{InformationSystem, information_system as system};
+use http::{HeaderMap, StatusCode};
+use kube::ResourceExt as _;
+use serde_json::json;
+
+use super::check::Step;
+use super::{Open, item_word, kind_word};
+use crate::acts;
+use crate::cluster::write::{Author, WriteError};
+use crate::db::drafts;
+use crate::error::AppError;
+use crate::forms::Fields;
+use crate::health::Health;
+use crate::live::Visit;
+use crate::page::Page;
+use crate::requests::effect::Effect;
+use crate::requests::words;
+
+/// One task.
+struct Task {
+    word: &'static str,
+    href: String,
+    health: Health,
+    state: &'static str,
+    about: String,
+}
+
+#[derive(Template)]
+#[template(path = "tasks.html")]
+struct Tasks {
+    p: Page,
+    kind: String,
+    unit: String,
+    steps: Vec<Task>,
+    items: Vec<(String, String, bool)>,
+    add: String,
+    hidden: Vec<(&'static str, String)>,
+    home: String,
+    ready: bool,
+    saved: crate::ages::Moment,
+}
+
+/// An answer, with the address that changes it.
+struct Answer {
+    question: String,
+    told: String,
+    href: String,
+}
+
+#[derive(Template)]
+#[template(path = "check.html")]
+struct Check {
+    p: Page,
+    parts: Vec<(&'static str, Vec<Answer>)>,
+    effect: Effect,
+    chain: Vec<(String, String, String)>,
+    nobody: Option<String>,
+    errors: Vec<(String, String)>,
+    hidden: Vec<(&'static str, String)>,
+    home: String,
+}
+
+/// The task list.
+///
+/// # Errors
+/// There is no such draft, or the hub or the database gives no answer.
+pub async fn tasks(visit: Visit, Path(id): Path<String>) -> Result<Response, AppError> {
+    let open = Open::find(visit, &id).await?;
+    let lang = open.lang();
+    let tasks: Vec<_> = Step::of(&open.form)
+        .into_iter()
+        .map(|step| task(&open, step))
+        .collect();
+    let done = tasks
+        .iter()
+        .filter(|task| task.health == Health::Good)
+        .count();
+    let ready = done == tasks.len();
+    let title = if open.form.title().is_empty() {
+        lang.t("drafts.untitled")
+    } else {
+        open.form.title()
+    };
+    let key = if ready {
+        "wizard.tasks.title.ready"
+    } else {
+        "wizard.tasks.title"
+    };
+    let figures = [
+        ("title", title),
+        ("done", &done.to_string()),
+        ("all", &tasks.len().to_string()),
+    ];
+    let items = open.form.items.iter().map(|item| {
+        let wrong = !super::check::item(lang, &open.form, item, &open.ground).is_empty();
+        let check = if wrong { "?check=1" } else { "" };
+        (
+            item_word(&open, item),
+            format!("{}/items/{}{check}", open.home(), item.name),
+            wrong,
+        )
+    });
+    let saved = jiff::Timestamp::from_microsecond(open.draft.changed).unwrap_or(open.visit.now);
+    let page = Tasks {
+        p: open.frame(lang.say(key, &figures), lang.t("wizard.tasks")),
+        kind: kind_word(lang, &open.form),
+        unit: open.wording.tenant(&open.form.tenant).to_owned(),
+        items: items.collect(),
+        steps: tasks,
+        add: format!("{}/items/new", open.home()),
+        hidden: open.hidden(),
+        home: open.home(),
+        ready,
+        saved: crate::ages::moment(lang, saved, open.visit.now),
+    };
+    Ok(Html(page.render()?).into_response())
+}
+
+fn task(open: &Open, step: Step) -> Task {
+    let lang = open.lang();
+    let wrongs = step.wrongs(lang, &open.form, &open.ground);
+    // "Looked at but incomplete" is not "not begun": case workers need to tell them apart.
+    let (health, state, check) = if step.is_untouched(&open.form) {
+        (Health::Unknown, "task.untouched", "")
+    } else if wrongs.is_empty() {
+        (Health::Good, "task.done", "")
+    } else {
+        (Health::Attention, "task.incomplete", "?check=1")
+    };
+    Task {
+        word: lang
+            .find(&format!("wizard.{}", step.code()))
+            .unwrap_or(step.code()),
+        href: format!("{}/{}{check}", open.home(), step.code()),
+        health,
+        state: lang.find(state).unwrap_or(state),
+        about: wrongs
+            .first()
+            .filter(|_| !check.is_empty())
+            .map(|wrong| wrong.words.clone())
+            .unwrap_or_default(),
+    }
+}
+
+/// The name under which a draft is submitted: the same however often it is.
+pub(super) fn name_of(open: &Open) -> String {
+    let begun = jiff::Timestamp::from_microsecond(open.draft.created).unwrap_or(open.visit.now);
+    let day = crate::ages::today(begun).strftime("%Y%m%d").to_string();
+    format!("{day}-{}", &open.draft.id[..8.min(open.draft.id.len())])
+}
+
+/// The answers and what they will do.
+///
+/// # Errors
+/// There is no such draft, or the hub or the database gives no answer.
+pub async fn check(visit: Visit, Path(id): Path<String>) -> Result<Response, AppError> {
+    let open = Open::find(visit, &id).await?;
+    Ok(Html(check_page(&open).render()?).into_response())
+}
+
+fn check_page(open: &Open) -> Check {
+    let lang = open.lang();
+    let application = open.form.application(&open.ground);
+    let preview = open.ground.preview(&application, &name_of(open), &[]);
+    let chain = open.ground.chain(&application);
+    let (chain, nobody) = match chain {
+        Ok(chain) => (chain, None),
+        Err(verdict) => (
+            Vec::new(),
+            Some(open.wording.sentence(
+                verdict.reason.as_str(),
+                &verdict.params,
+                &verdict.message(),
+            )),
+        ),
+    };
+    let chain = chain.iter().map(|stage| {
+        let who: Vec<_> = stage
+            .approvers
+            .iter()
+            .map(|subject| words::subject(lang, subject))
+            .collect();
+        let days = lang.count("count.working-days", stage.working_days.into());
+        (
+            words::stage(&open.wording, stage.stage, stage.of.as_deref()),
+            lang.join(&who),
+            days,
+        )
+    });
+    let errors = Step::of(&open.form).into_iter().flat_map(|step| {
+        let href = format!("{}/{}?check=1", open.home(), step.code());
+        step.wrongs(lang, &open.form, &open.ground)
+            .into_iter()
+            .map(move |wrong| (href.clone(), wrong.words))
+    });
+    let errors: Vec<_> = errors.collect();
+    let effect = Effect::of(&open.wording, &open.ground, &application, &preview);
+    let fine = errors.is_empty() && effect.problems.is_empty() && nobody.is_none();
+    let title = lang.t(if fine {
+        "wizard.check.title"
+    } else {
+        "wizard.check.title.problems"
+    });
+    Check {
+        p: open.frame(title.to_owned(), lang.t("wizard.check")),
+        parts: answers(open),
+        effect,
+        chain: chain.collect(),
+        nobody,
+        errors,
+        hidden: open.hidden(),
+        home: open.home(),
+    }
+}
+
+fn answers(open: &Open) -> Vec<(&'static str, Vec<Answer>)> {
+    let lang = open.lang();
+    let steps = Step::of(&open.form).into_iter().map(|step| {
+        let href = format!("{}/{}?back=check", open.home(), step.code());
+        let word = lang
+            .find(&format!("wizard.{}", step.code()))
+            .unwrap_or(step.code());
+        let line = |question: String, told: String, href: String| Answer {
+            question,
+            told,
+            href,
+        };
+        if step == Step::Items {
+            let items = open.form.items.iter().map(|item| {
+                let href = format!("{}/items/{}", open.home(), item.name);
+                line(item_word(open, item), item_answer(open, item), href)
+            });
+            return (word, items.collect());
+        }
+        let groups = super::steps::groups(lang, step, &open.form, &[]);
+        let fields = groups.into_iter().flat_map(|group| group.fields);
+        let told = fields
+            .filter(|field| !field.value.is_empty() || field.required)
+            .map(|field| line(field.label.clone(), told(open, &field), href.clone()));
+        (word, told.collect())
+    });
+    steps.collect()
+}
+
+/// What was chosen, by its word.
+fn told(open: &Open, field: &crate::fields::Field) -> String {
+    use crate::fields::Input;
+    if field.value.is_empty() {
+        return open.lang().t("wizard.not-filled").to_owned();
+    }
+    if let Some(name) = field.value.strip_prefix("registered:") {
+        let system = open
+            .visit
+            .state
+            .cluster
+            .systems()
+            .into_iter()
+            .find(|s| s.name_any() == name);
+        return system.map_or_else(
+            || name.to_owned(),
+            |s| {
+                s.spec
+                    .display_name
+                    .in_language(open.lang().code())
+                    .to_owned()
+            },
+        );
+    }
+    let chosen = match &field.input {
+        Input::Choice(choices) | Input::Radio(choices) => {
+            choices.iter().find(|c| c.value == field.value)
+        }
+        Input::Line | Input::Number | Input::Day | Input::Long => None,
+    };
+    let value = chosen.map_or(field.value.as_str(), |choice| choice.word.as_str());
+    format!("{value}{}", field.unit)
+}
+
+fn item_answer(open: &Open, item: &super::ItemForm) -> String {
+    let lang = open.lang();
+    let application = open.form.application(&open.ground);
+    let place = application
+        .items
+        .iter()
+        .find(|i| i.name == item.name)
+        .map(|i| {
+            [
+                open.wording.platform(&i.platform),
+                words::zone(lang, i.zone),
+            ]
+            .join(lang.t("sentence.dot"))
+        });
+    let namespace =
+        (!item.namespace.is_empty()).then(|| format!("{}-{}", open.form.tenant, item.namespace));
+    let amounts = super::form::amounts(item);
+    let amounts = (!amounts.is_empty()).then(|| words::amounts(lang, &amounts));
+    let answers = item.parameters.values().filter(|a| !a.is_empty()).cloned();
+    place
+        .into_iter()
+        .chain(amounts)
+        .chain(namespace)
+        .chain(answers)
+        .collect::<Vec<_>>()
+        .join(lang.t("sentence.dot"))
+}
+
+/// Submits the application as the person. However often it is sent, it is one request.
+///
+/// # Errors
+/// The form is not ours, or the hub or the database gives no answer.
+pub async fn submit(
+    visit: Visit,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, AppError> {
+    let again = submitted_before(&visit, &id);
+    let open = match Open::find(visit, &id).await {
+        // The second click, or the back button after the first: the draft has become a request.
+        Err(AppError::NoDraft) => {
+            let href = again.ok_or(AppError::NoDraft)?;
+            return Ok(Redirect::to(&format!("{href}?done=submitted")).into_response());
+        }
+        other => other?,
+    };
+    open.check(&fields)?;
+    let mut page = check_page(&open);
+    if !page.errors.is_empty() || !page.effect.problems.is_empty() || page.nobody.is_some() {
+        page.p.title_prefix = Some(open.lang().t("error.prefix"));
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page.render()?)).into_response());
+    }
+    if fields.get("revision") != open.draft.revision.to_string() {
+        page.p.alert = Some(super::not_saved(open.lang(), &drafts::DraftError::Stale));
+        return Ok((StatusCode::CONFLICT, Html(page.render()?)).into_response());
+    }
+    let author = Author {
+        user: &open.visit.session.user,
+        request_id: acts::request_id(&headers),
+        dry: false,
+    };
+    let href = format!("/requests/{}/{}", open.form.tenant, name_of(&open));
+    match send(&open, author).await {
+        Ok(()) => {}
+        Err(WriteError::Exists) if again.is_some() => {}
+        Err(error) => {
+            page.p.alert = Some(open.wording.refusal(&error));
+            return Ok((error.status(), Html(page.render()?)).into_response());
+        }
+    }
+    // The request is there; a draft that stays because the database is away only leads to it again.
+    if let Ok(mut connection) = open.visit.records()?.db.acquire().await
+        && let Err(error) = drafts::delete(&mut connection, &open.draft.owner, &id).await
+    {
+        tracing::warn!(%error, "a draft that was submitted could not be deleted");
+    }
+    Ok(Redirect::to(&format!("{href}?done=submitted")).into_response())
+}
+
+/// The request that this draft became, where the person submitted it before.
+fn submitted_before(visit: &Visit, id: &str) -> Option<String> {
+    let ending = format!("-{}", id.get(..8)?);
+    let me = &visit.session.user.name;
+    let mut requests = visit.state.cluster.requests().into_iter();
+    let mine = requests
+        .find(|r| r.name_any().ends_with(&ending) && r.spec.applicant.as_ref() == Some(me))?;
+    let namespace = mine.namespace()?;
+    let tenant = crds::keys::tenant_of_namespace(&namespace)?;
+    Some(format!("/requests/{tenant}/{}", mine.name_any()))
+}
+
+/// Registers the system where it is a new one, then makes the request.
+async fn send(open: &Open, author: Author<'_>) -> Result<(), WriteError> {
+    let namespace = tenant_namespace(&open.form.tenant);
+    let cluster = &open.visit.state.cluster;
+    if let Some(system) = new_system(open, &namespace) {
+        match cluster.create(author, &system).await {
+            Ok(_) | Err(WriteError::Exists) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let spec = ResourceRequestSpec {
+        classified: false,
+        applicant: Some(author.user.name.clone()),
+        application: open.form.application(&open.ground),
+        decisions: Vec::new(),
+        opinions: Vec::new(),
+        answers: Vec::new(),
+        delegations: Vec::new(),
+        urgings: Vec::new(),
+        withdrawal: Vec::new(),
+        acceptance: Vec::new(),
+        rating: Vec::new(),
+    };
+    let mut request = ResourceRequest::new(&name_of(open), spec);
+    request.metadata.namespace = Some(namespace);
+    cluster.create(author, &request).await.map(drop)
+}
+
+fn new_system(open: &Open, namespace: &str) -> Option<InformationSystem> {
+    let form = &open.form.system;
+    if form.choice != "new" || !open.form.asks_system() {
+        return None;
+    }
+    let spec = json!({
+        "displayName": { "zh": form.name },
+        "owner": form.owner,
+        "category": form.category,
+        "hosting": form.hosting,
+        "mlpsLevel": form.mlps.parse::<u8>().ok(),
+    });
+    let spec: system::InformationSystemSpec = serde_json::from_value(spec).ok()?;
+    let mut system = InformationSystem::new(&form.id, spec);
+    system.metadata.namespace = Some(namespace.to_owned());
+    Some(system)
+}

@@ -1,0 +1,196 @@
+//! The wizard as a browser without scripts meets it.
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::router::tests::{Browser, hidden, token, with_records};
+
+const BEGIN: &str = "tenant=renshe&type=New&environment=Production";
+
+fn anything(_: &Value) -> bool {
+    true
+}
+
+async fn begun(browser: &Browser) -> String {
+    let (_, _, page) = browser.get("/requests/new?offering=compute").await;
+    let form = format!("classified=no&{BEGIN}&token={}", token(&page));
+    let (status, href, page) = browser.send("/requests/new?offering=compute", &form).await;
+    assert_eq!(status, StatusCode::SEE_OTHER, "{page}");
+    href
+}
+
+/// A form of a page, sent with its token and revision.
+async fn fill(browser: &Browser, path: &str, fields: &str) -> (StatusCode, String, String) {
+    let (status, _, page) = browser.get(path).await;
+    assert_eq!(status, StatusCode::OK, "{path}");
+    let form = format!(
+        "{fields}&token={}&revision={}",
+        token(&page),
+        hidden(&page, "revision")
+    );
+    browser.send(path, &form).await
+}
+
+#[tokio::test]
+async fn what_is_classified_stops_and_nothing_of_it_is_stored() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_records(&dir, anything, "owner").await;
+    let (_, _, page) = browser.get("/requests/new").await;
+    assert!(page.find("classified").unwrap() < page.find("name=\"tenant\"").unwrap());
+    let form = format!("classified=yes&{BEGIN}&token={}", token(&page));
+    let (status, _, page) = browser.send("/requests/new", &form).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("未保存任何内容"), "{page}");
+    let (_, _, list) = browser.get("/requests").await;
+    assert!(!list.contains("/drafts/"), "{list}");
+    let (status, _, page) = browser
+        .send("/requests/new", &format!("{BEGIN}&token=x"))
+        .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{page}");
+}
+
+#[tokio::test]
+async fn a_draft_survives_the_session_and_is_its_owners_only() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_records(&dir, anything, "owner").await;
+    let item = begun(&browser).await;
+    let draft = item.split("/items/").next().unwrap().to_owned();
+    let path = format!("{draft}/basics");
+    let fields = "title=%E6%99%BA%E6%85%A7%E4%BA%BA%E7%A4%BE&justification=why&until=";
+    let (status, next, _) = fill(&browser, &path, fields).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert!(next.ends_with("/system"), "{next}");
+    let again = browser.clone().sign_in("owner", "/").await.0;
+    let (_, _, list) = again.get("/requests").await;
+    assert!(list.contains("智慧人社") && list.contains(&draft), "{list}");
+    let other = browser.sign_in("approver", "/").await.0;
+    assert_eq!(other.get(&draft).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn errors_stand_at_the_top_and_at_the_field_and_nothing_typed_is_lost() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_records(&dir, anything, "owner").await;
+    let item = begun(&browser).await;
+    let (status, _, page) = fill(
+        &browser,
+        &item,
+        "place=zj-compute/4C16G&count=many&namespace=A_b",
+    )
+    .await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        page.contains("<title>错误：") && page.contains("role=\"alert\""),
+        "{page}"
+    );
+    assert!(page.contains("href=\"#count\"") && page.contains("value=\"many\""));
+    assert!(page.contains("id=\"namespace-error\"") && page.contains("value=\"A_b\""));
+    assert!(
+        page.contains("够67份"),
+        "what the pool still has is said: {page}"
+    );
+    let draft = item.split("/items/").next().unwrap().to_owned();
+    let (_, _, tasks) = browser.get(&draft).await;
+    assert!(
+        tasks.contains("待完善") && tasks.contains("未开始"),
+        "{tasks}"
+    );
+    let path = format!("{draft}/basics");
+    let (status, _, page) = fill(&browser, &path, "title=&justification=x&until=2020-01-01").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        page.contains("href=\"#title\"") && page.contains("不能早于今天"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn a_stale_tab_is_told_and_keeps_what_it_says() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_records(&dir, anything, "owner").await;
+    let item = begun(&browser).await;
+    let path = format!("{}/basics", item.split("/items/").next().unwrap());
+    let (_, _, stale) = browser.get(&path).await;
+    let (status, _, _) = fill(&browser, &path, "title=first&justification=a").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let form = format!(
+        "title=second&justification=b&token={}&revision={}",
+        token(&stale),
+        hidden(&stale, "revision")
+    );
+    let (status, _, page) = browser.send(&path, &form).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(
+        page.contains("value=\"second\"") && page.contains("另一页面"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn the_answers_are_checked_with_what_they_do_and_each_can_be_changed() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_records(&dir, anything, "owner").await;
+    let item = begun(&browser).await;
+    let draft = item.split("/items/").next().unwrap().to_owned();
+    let (status, _, _) = fill(
+        &browser,
+        &item,
+        "place=zj-compute/16C64G&count=2&namespace=kuorong",
+    )
+    .await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let (_, _, page) = browser.get(&format!("{draft}/check")).await;
+    assert!(
+        page.contains("href=\"/drafts/") && page.contains("?back=check"),
+        "{page}"
+    );
+    assert!(page.contains("2,360.00 元/月"), "2 × 1180.00: {page}");
+    assert!(page.contains("238 核"), "270 cores free, less 32: {page}");
+    assert!(
+        page.contains("单位负责人") && page.contains("zj-rsj-head"),
+        "{page}"
+    );
+    // Nothing is submitted while anything is open, and what is open is said.
+    let form = format!(
+        "token={}&revision={}",
+        token(&page),
+        hidden(&page, "revision")
+    );
+    let (status, _, page) = browser.send(&format!("{draft}/check"), &form).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        page.contains("role=\"alert\"") && page.contains("请填写申请名称"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn more_than_the_pool_has_is_refused_with_figures_and_the_way_out() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_records(&dir, anything, "owner").await;
+    let item = begun(&browser).await;
+    let (status, _, _) = fill(
+        &browser,
+        &item,
+        "place=zj-compute/16C64G&count=99&namespace=kuorong",
+    )
+    .await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let draft = item.split("/items/").next().unwrap();
+    let (_, _, page) = browser.get(&format!("{draft}/check")).await;
+    assert!(
+        page.contains("申请增加CPU 1584，超出湛江节点资源池zj-ext可分配量270"),
+        "{page}"
+    );
+    assert!(page.contains("可减至270以内"), "{page}");
+}
+
+#[tokio::test]
+async fn who_may_ask_for_no_unit_is_told_whom_to_ask() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let only_look = |spec: &Value| spec["resourceAttributes"]["verb"] != "create";
+    let browser = with_records(&dir, only_look, "auditor").await;
+    let (status, _, page) = browser.get("/requests/new").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("不能为任何单位申请"), "{page}");
+}
