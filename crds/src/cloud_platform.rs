@@ -219,6 +219,11 @@ pub struct ClusterSpec {
     /// How the hub reaches it. Absent: not connected, the cluster is only declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
+    /// Address by which people reach its API server, for example `https://zj-extranet.example.gov.cn:6443`. Absent: the one
+    /// in the hub's kubeconfig.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253), regex(pattern = r"^https://[^/?#@]+$"))]
+    pub endpoint: Option<String>,
     /// What the cluster's API server puts before user names of the hub's identity provider, for example `oidc:`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -42,6 +42,12 @@ pub const TENANT_ROLE: &str = "qipan:tenant";
 pub const OWNER_ROLE: &str = "qipan:owner";
 /// `ClusterRole` of those above a tenant (its parents' owners) in its hub namespace.
 pub const SUPERIOR_ROLE: &str = "qipan:superior";
+/// Service account of a leaf, made when the first way in is asked for; its tokens last a few hours.
+pub const WAY_IN_ACCOUNT: &str = "qipan-way-in";
+/// Verb on `tenantquotas`: may have a way into a grant's namespaces.
+pub const VERB_ENTER: &str = "enter";
+/// Verb on `tenantquotas`: may ask the operator for ways in, for people who are signed in (the portal).
+pub const VERB_LET_IN: &str = "let-in";
 /// Verb on `tenantquotas`: may raise a grant (design §1.6).
 pub const VERB_GRANT: &str = "grant";
 /// Verb on `tenantquotas`: may write Qipan's labels, quotas and children in members.

@@ -21,6 +21,7 @@ pub mod service_offering;
 pub mod site;
 pub mod tenant;
 pub mod tenant_quota;
+pub mod way_in;
 pub mod words;
 pub mod work_order;
 

@@ -243,6 +243,16 @@ reasons! {
     WorkFailed,
     /// A work order is overdue.
     WorkOverdue,
+    /// Somebody may not enter a grant's namespaces.
+    WayInNotAllowed,
+    /// None of the grant's namespaces stands yet.
+    WayInNowhere,
+    /// The namespace that was named is none of the grant's.
+    WayInUnknownNamespace,
+    /// More namespaces than one way in opens.
+    WayInTooMany,
+    /// The cluster gives no credential now.
+    WayInUnavailable,
 }
 
 type Catalogue = BTreeMap<String, String>;

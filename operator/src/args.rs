@@ -18,7 +18,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the controllers.
-    Run(Run),
+    Run(Box<Run>),
     /// Print the roles that this program needs, for the chart and the member manifest.
     Manifests {
         /// Which.
@@ -48,6 +48,9 @@ pub struct Run {
     /// Address of /livez, /readyz and /metrics. Port 0 takes a free one and prints it.
     #[arg(long, env = "QIPAN_LISTEN", default_value = "0.0.0.0:8081")]
     pub listen: SocketAddr,
+    /// Where ways in are given.
+    #[command(flatten)]
+    pub way_in: WayIn,
     /// Name of this replica in the Lease; the pod's name.
     #[arg(long, env = "QIPAN_IDENTITY")]
     pub identity: Option<String>,
@@ -61,6 +64,24 @@ pub struct Run {
     /// Log as text for people or as JSON for machines.
     #[arg(long, env = "QIPAN_LOG_FORMAT", value_enum, default_value = "json")]
     pub log_format: LogFormat,
+}
+
+/// Where the portal asks for ways in (kubeconfigs of a few hours).
+#[derive(Debug, clap::Args)]
+pub struct WayIn {
+    /// Address of that HTTPS endpoint. Absent: none are given.
+    #[arg(id = "way_in_listen", long = "way-in-listen", env = "QIPAN_WAY_IN_LISTEN", requires_all = ["way_in_certificate", "way_in_key"])]
+    pub listen: Option<SocketAddr>,
+    /// Its certificate chain, PEM. Read again every 5 minutes.
+    #[arg(
+        id = "way_in_certificate",
+        long = "way-in-certificate",
+        env = "QIPAN_WAY_IN_CERTIFICATE"
+    )]
+    pub certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(id = "way_in_key", long = "way-in-key", env = "QIPAN_WAY_IN_KEY")]
+    pub key: Option<PathBuf>,
 }
 
 /// How the log is written.

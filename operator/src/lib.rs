@@ -13,3 +13,4 @@ pub mod runtime;
 pub mod site;
 pub mod tenant;
 pub mod tenant_quota;
+pub mod way_in;

@@ -65,6 +65,14 @@ pub fn member_rules() -> Vec<PolicyRule> {
         &[keys::TENANT_ROLE],
         &["bind"],
     ));
+    // Ways in: the account that they are tokens of, and these tokens. Both are held to that one name by policy too.
+    rules.push(rule("", &["serviceaccounts"], &["create"]));
+    rules.push(named(
+        "",
+        "serviceaccounts/token",
+        &[keys::WAY_IN_ACCOUNT],
+        &["create"],
+    ));
     // By this verb, and not by a name, the policies know who keeps Qipan's children.
     rules.push(rule(
         GROUP,
@@ -100,6 +108,13 @@ pub fn hub_rules() -> Vec<PolicyRule> {
             &["bind"],
         ),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
+        // Who asks for a way in, and whether the person may enter.
+        rule("authentication.k8s.io", &["tokenreviews"], &["create"]),
+        rule(
+            "authorization.k8s.io",
+            &["subjectaccessreviews"],
+            &["create"],
+        ),
     ]
 }
 

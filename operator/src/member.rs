@@ -14,7 +14,7 @@ mod registry;
 
 pub use cache::{ClusterCache, QuotaSeen, Seen};
 pub use connection::Connection;
-pub use kubeconfig::{Credential, KubeconfigError, client_settings};
-pub use probe::Facts;
+pub use kubeconfig::{Credential, KubeconfigError, claims, client_settings};
+pub use probe::{Facts, uid};
 pub use proof::{Leaf, Proof};
 pub use registry::{Desired, MemberKey, MemberView, Members, Source};

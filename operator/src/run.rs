@@ -12,20 +12,22 @@ use crate::args::{LogFormat, Run};
 use crate::runtime::controller::spawn;
 use crate::runtime::lease::Elector;
 use crate::runtime::metrics::LEADER;
+use crate::way_in::{self, Issuer};
 
 /// Runs until a signal comes or the Lease is lost.
 ///
 /// # Errors
 /// When the hub cannot be reached at the start, the address is taken, or the Lease was lost.
-pub async fn run(args: Run) -> anyhow::Result<()> {
+pub async fn run(args: Box<Run>) -> anyhow::Result<()> {
     let Run {
         kubeconfig,
         namespace,
         listen,
+        way_in,
         identity,
         log,
         log_format,
-    } = args;
+    } = *args;
     telemetry(&log, log_format);
     // Only one provider is compiled in; a second call would find it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -38,11 +40,13 @@ pub async fn run(args: Run) -> anyhow::Result<()> {
         None => Config::incluster().context("no --kubeconfig, and not in a pod")?,
     };
     crate::member::client_settings(&mut config);
-    let client = Client::try_from(config)?;
+    let client = Client::try_from(config.clone())?;
     let identity =
         identity.unwrap_or_else(|| format!("qipan-operator-{:08x}", rand::random::<u32>()));
     let ready = Ready::default();
     serve(listen, ready.clone()).await?;
+    let issuer = Issuer::new(client.clone(), config, &namespace);
+    way_in::serve(way_in, issuer).await?;
     let mut elector = Elector::new(
         client.clone(),
         &namespace,

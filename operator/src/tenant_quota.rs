@@ -425,13 +425,14 @@ impl<'a> Pass<'a> {
                 children::network_policy::allow(namespace, &valid.tenant, spec.isolation, &labels),
             ];
             if !owners.is_empty() {
-                here.push(children::role_binding::build(
+                let access = children::role_binding::build(
                     namespace,
                     keys::TENANT_ROLE,
                     owners,
                     prefixes,
                     &labels,
-                ));
+                );
+                here.push(children::role_binding::with_way_in(access));
             }
             let target = self.target(&entry.cluster);
             placed.extend(here.into_iter().map(|child| Placed {

@@ -19,6 +19,7 @@ pub mod rights;
 pub mod sample;
 mod testbed;
 pub mod tools;
+mod way_in;
 pub mod world;
 
 pub use apply::{FIELD_MANAGER, apply_files, apply_yaml, yaml_files};
@@ -35,3 +36,4 @@ pub use leaf::Leaf;
 pub use postgres::Postgres;
 pub use programs::{Operator, Options, Portal, Program, free_port};
 pub use testbed::{HUB, Oidc, Spec, Testbed};
+pub use way_in::{WayIn, operator_token};

@@ -10,8 +10,8 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::{
-    FIELD_MANAGER, HUB, Leaf, NAMESPACE, Operator, Options, Spec, Testbed, apply_yaml, eventually,
-    install_hub, install_member, register_member_secret,
+    FIELD_MANAGER, HUB, Leaf, NAMESPACE, Operator, Options, Spec, Testbed, WayIn, apply_yaml,
+    eventually, install_hub, install_member, register_member_secret,
 };
 
 /// The member of the small world.
@@ -30,6 +30,8 @@ pub struct World {
     pub testbed: Testbed,
     /// The operator.
     pub operator: Operator,
+    /// Where it is asked for ways in.
+    pub way_in: WayIn,
 }
 
 impl World {
@@ -45,8 +47,17 @@ impl World {
         let hub = testbed.client(HUB).await?;
         apply_yaml(&hub, &profile(), NAMESPACE).await?;
         apply_yaml(&hub, &platform(PLATFORM, MEMBER, 1000), NAMESPACE).await?;
-        let operator = Operator::start(&testbed, Options::default()).await?;
-        Ok(Self { testbed, operator })
+        let way_in = WayIn::prepare(testbed.dir())?;
+        let options = Options {
+            args: way_in.operator_args(),
+            ..Options::default()
+        };
+        let operator = Operator::start(&testbed, options).await?;
+        Ok(Self {
+            testbed,
+            operator,
+            way_in,
+        })
     }
 
     /// A client of the hub's administrator.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crds::keys;
 use crds::words::{Subject, SubjectKind};
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject as KubernetesSubject};
 
@@ -35,6 +36,23 @@ pub fn build(
         },
         subjects: (!subjects.is_empty()).then_some(subjects),
     })
+}
+
+/// The same with the namespace's account for ways in: who holds a token of it works there as the tenant's people do.
+#[must_use]
+pub fn with_way_in(mut child: Child) -> Child {
+    if let Child::RoleBinding(binding) = &mut child {
+        binding
+            .subjects
+            .get_or_insert_default()
+            .push(KubernetesSubject {
+                api_group: None,
+                kind: "ServiceAccount".into(),
+                name: keys::WAY_IN_ACCOUNT.into(),
+                namespace: binding.metadata.namespace.clone(),
+            });
+    }
+    child
 }
 
 fn kubernetes(subject: &Subject, user_prefix: &str, group_prefix: &str) -> KubernetesSubject {

@@ -30,7 +30,10 @@ async fn ask<T>(action: &str, call: impl Future<Output = kube::Result<T>>) -> Re
 }
 
 /// The UID of the cluster's `kube-system`, by which it is known again.
-pub(super) async fn uid(client: &Client) -> Result<String, Error> {
+///
+/// # Errors
+/// It does not answer, or refuses the credential.
+pub async fn uid(client: &Client) -> Result<String, Error> {
     let api: Api<Namespace> = Api::all(client.clone());
     Ok(ask("read namespace kube-system", api.get("kube-system"))
         .await?

@@ -6,9 +6,13 @@ use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use k8s_openapi::NamespaceResourceScope;
+use crds::keys;
+use jiff::Timestamp;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
-use kube::{Api, Resource, ResourceExt as _};
+use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -105,6 +109,77 @@ pub async fn merge_status(
     )
     .await
     .map(drop)
+}
+
+/// Asks the API server for a review. A review is a question: nothing is kept of it.
+///
+/// # Errors
+/// What the API server says.
+pub async fn ask<K>(client: &Client, action: &str, review: &K) -> Result<K, Error>
+where
+    K: Resource<DynamicType = (), Scope = ClusterResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    let api: Api<K> = Api::all(client.clone());
+    #[expect(clippy::disallowed_methods, reason = "a question, not a write")]
+    deadline(action, api.create(&PostParams::default(), review)).await
+}
+
+/// A token of a leaf's service account for ways in, and its end; `None` where the answer holds none. The account is made
+/// when the first one is asked for.
+///
+/// # Errors
+/// What the member's API server says.
+pub async fn way_in_token(
+    client: &Client,
+    namespace: &str,
+    hours: i64,
+) -> Result<Option<(String, Timestamp)>, Error> {
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec {
+            expiration_seconds: Some(hours * 3600),
+            ..TokenRequestSpec::default()
+        }),
+        ..TokenRequest::default()
+    };
+    let name = keys::WAY_IN_ACCOUNT;
+    let params = PostParams::default();
+    let asked = async || {
+        let call = api.create_token_request(name, &params, &request);
+        deadline("issue a token", call).await
+    };
+    let mut answer = asked().await;
+    if answer.as_ref().is_err_and(|why| why.code() == Some(404)) {
+        let mut account = ServiceAccount {
+            // It is for people: no pod runs under it (policy qipan-children).
+            automount_service_account_token: Some(false),
+            ..ServiceAccount::default()
+        };
+        account.metadata.name = Some(name.to_owned());
+        WRITES
+            .with_label_values(&["serviceaccounts", "create"])
+            .inc();
+        #[expect(clippy::disallowed_methods, reason = "the one file that writes")]
+        let made = deadline(
+            "make the account for ways in",
+            api.create(&params, &account),
+        )
+        .await;
+        // Two may ask for the first at the same moment.
+        if let Err(why) = made
+            && why.code() != Some(409)
+        {
+            return Err(why);
+        }
+        answer = asked().await;
+    }
+    let status = answer?.status.unwrap_or_default();
+    let end = status.expiration_timestamp.map(|end| end.0);
+    Ok(status.token.zip(end))
 }
 
 /// Carries out a plan.

@@ -54,6 +54,17 @@ pub static WRITES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     ))
 });
 
+/// Ways in that were asked for.
+pub static WAYS_IN: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register(IntCounterVec::new(
+        opts!(
+            "qipan_ways_in_total",
+            "Ways in that were asked for, by outcome. Many refused ones: somebody tries doors."
+        ),
+        &["outcome"],
+    ))
+});
+
 /// Whether each member answers.
 pub static MEMBER_UP: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     register(IntGaugeVec::new(

@@ -11,7 +11,9 @@ use crate::member::{ClusterCache, Proof, Seen};
 use crate::runtime::plan::ChildKey;
 use crate::runtime::{ChildKind, Context, Target};
 
-pub(super) fn cluster_of(quota: &TenantQuota, platform: &CloudPlatform) -> Option<String> {
+/// The cluster of a grant's pool; `None` where the pool has none, or the platform no such pool.
+#[must_use]
+pub fn cluster_of(quota: &TenantQuota, platform: &CloudPlatform) -> Option<String> {
     platform
         .spec
         .pools

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use crds::{CloudPlatform, ConditionType};
 use harness::world::{MEMBER, PLATFORM, POOL, SOON, World, grant, platform, profile, tenant};
 use harness::{
-    HUB, Leaf, NAMESPACE, Operator, Options, Spec, Testbed, apply_yaml, eventually, hub_kubeconfig,
-    install_hub, install_member, member_kubeconfig, tools,
+    HUB, Leaf, NAMESPACE, Operator, Options, Spec, Testbed, WayIn, apply_yaml, eventually,
+    hub_kubeconfig, install_hub, install_member, member_kubeconfig, tools,
 };
 use kube::Api;
 use serde_json::json;
@@ -42,7 +42,12 @@ async fn through(proxies: &mut Vec<Proxy>) -> Result<World> {
         ..Options::default()
     };
     let operator = Operator::start(&testbed, options).await?;
-    Ok(World { testbed, operator })
+    let way_in = WayIn::prepare(testbed.dir())?;
+    Ok(World {
+        testbed,
+        operator,
+        way_in,
+    })
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use std::fs;
 use anyhow::{Context as _, Result, bail, ensure};
 use harness::world::{MEMBER, SOON, World, grant, profile, tenant};
 use harness::{
-    NAMESPACE, Operator, Options, apply_yaml, eventually, register_member_secret, tools, yaml_files,
+    NAMESPACE, Operator, Options, apply_yaml, eventually, operator_token, register_member_secret,
+    tools, yaml_files,
 };
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -24,6 +25,7 @@ pub(crate) async fn play(world: &mut World) -> Result<()> {
     grants_come_and_go(world).await?;
     drift_is_repaired(world).await?;
     what_is_left_over_goes(world).await?;
+    a_person_comes_in(world).await?;
     a_tenant_changes_and_another_goes(world).await?;
     let managed =
         |kind: &CustomResourceDefinition| crds::MANAGED.contains(&kind.spec.names.plural.as_str());
@@ -135,6 +137,21 @@ async fn what_is_left_over_goes(world: &World) -> Result<()> {
         })
         .await?;
     }
+    Ok(())
+}
+
+/// An owner has a way into a grant's namespaces, by the portal's word.
+async fn a_person_comes_in(world: &World) -> Result<()> {
+    let ask = crds::way_in::Ask {
+        user: format!("{TENANT}-owner"),
+        groups: vec!["system:authenticated".into()],
+        namespace: format!("qp-{TENANT}"),
+        grant: "gou".into(),
+        leaf: None,
+    };
+    let token = operator_token(&world.testbed, "qipan-portal", crds::way_in::AUDIENCE).await?;
+    let (status, body) = world.way_in.ask(Some(&token), &ask).await?;
+    ensure!(status == 200, "{status} {body}");
     Ok(())
 }
 
