@@ -91,9 +91,24 @@ async fn apply(client: &Client, object: &DynamicObject, namespace: &str) -> Resu
         }
     };
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch(&object.name_any(), &params, &Patch::Apply(object))
-        .await
-        .with_context(|| format!("failed to apply {what}"))
+    // A policy that stamps objects of a kind that was defined a moment ago knows its fields a moment later.
+    let answer = eventually(
+        &format!("the fields of {what} are known"),
+        Duration::from_secs(30),
+        async || {
+            let answer = api
+                .patch(&object.name_any(), &params, &Patch::Apply(object))
+                .await;
+            match answer {
+                Err(kube::Error::Api(status)) if status.code == 503 => {
+                    Err(kube::Error::Api(status))
+                }
+                other => Ok(other),
+            }
+        },
+    )
+    .await?;
+    answer.with_context(|| format!("failed to apply {what}"))
 }
 
 /// The objects of a YAML text; empty documents are skipped and lists taken apart.
