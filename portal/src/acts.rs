@@ -44,6 +44,10 @@ pub fn act(user: &User, verb: &str, headers: &HeaderMap) -> Entry {
     Entry::of_portal(user, verb, request_id(headers), background::now())
 }
 
+/// Marks an answer whose act is in the ledger already, with more than [`note`] knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded;
+
 /// Records what leaves the portal as a file, and what was refused. What cannot be recorded does not leave.
 pub async fn note(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (headers, method) = (request.headers().clone(), request.method().clone());
@@ -54,7 +58,8 @@ pub async fn note(State(state): State<AppState>, request: Request, next: Next) -
     let is_file = response
         .headers()
         .get(CONTENT_DISPOSITION)
-        .is_some_and(|value| value.as_bytes().starts_with(b"attachment"));
+        .is_some_and(|value| value.as_bytes().starts_with(b"attachment"))
+        && response.extensions().get::<Recorded>().is_none();
     let refusal = match response.extensions().get::<AppError>() {
         Some(error @ (AppError::Foreign | AppError::FormExpired)) => Some(error.to_string()),
         _ => None,

@@ -227,6 +227,16 @@ pub struct Serve {
     /// writes of qipan.dev at the level `RequestResponse`.
     #[arg(long, env = "QIPAN_HUB_AUDIT_LOG")]
     pub hub_audit_log: Option<PathBuf>,
+    /// Address of the operator's endpoint for ways in, for example `https://qipan-operator.qipan-system.svc:8443`. Absent:
+    /// the portal hands out none.
+    #[arg(long, env = "QIPAN_OPERATOR_URL", requires_all = ["operator_ca", "operator_token_file"])]
+    pub operator_url: Option<String>,
+    /// Certificate of who vouches for the operator, PEM.
+    #[arg(long, env = "QIPAN_OPERATOR_CA")]
+    pub operator_ca: Option<PathBuf>,
+    /// File with a token of the portal's account for the audience qipan-operator. Read again as it is replaced.
+    #[arg(long, env = "QIPAN_OPERATOR_TOKEN_FILE")]
+    pub operator_token_file: Option<PathBuf>,
     /// Offer the demo sign-in, in which anybody may take any post. Never where others can reach the portal.
     #[arg(long, env = "QIPAN_DEMO")]
     pub demo: bool,

@@ -8,6 +8,7 @@ mod kind;
 pub mod lease;
 pub mod objects;
 pub mod own;
+pub mod way_in;
 pub mod write;
 
 use std::collections::BTreeMap;

@@ -41,4 +41,5 @@ pub mod server;
 pub mod state;
 pub mod telemetry;
 pub mod tenants;
+pub mod way_in;
 pub mod wizard;

@@ -21,7 +21,7 @@ use crate::identity::{self, demo, mine};
 use crate::state::AppState;
 use crate::{
     acts, approvals, assets, catalog, events, headers, metrics, objects, overview, platforms,
-    reader, requests, server, tenants, wizard,
+    reader, requests, server, tenants, way_in, wizard,
 };
 
 /// The header that carries a request's id.
@@ -47,6 +47,10 @@ pub fn pages(state: AppState) -> Router {
         .route("/tenants/{name}/grants.csv", get(tenants::csv))
         .route("/tenants/{name}/yaml", get(objects::tenant))
         .route("/tenants/{name}/grants/{grant}/yaml", get(objects::grant))
+        .route(
+            "/tenants/{name}/grants/{grant}/way-in",
+            get(way_in::page).post(way_in::give),
+        )
         .route("/sessions", get(mine::page).post(mine::end))
         .route("/catalog", get(catalog::page))
         .route("/catalog.csv", get(catalog::csv))

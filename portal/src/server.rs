@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::args::Serve;
 use crate::background;
+use crate::cluster::way_in::Doorkeeper;
 use crate::cluster::{self, Cluster, Kind, Sync};
 use crate::history;
 use crate::records::Records;
@@ -44,6 +45,7 @@ pub async fn run(serve: Serve) -> anyhow::Result<()> {
         history::keep(records.db.clone(), cluster.clone(), ending.clone()),
     );
     let state = state(&serve, cluster, records.clone(), ending.clone());
+    let state = state.with_doorkeeper(doorkeeper(&serve)?);
     let admin = router::admin(state.clone());
     let mut app = router::pages(state);
     if let Some(address) = serve.admin_listen {
@@ -92,6 +94,22 @@ fn state(
     AppState::new(cluster, serve.demo, url, ending)
         .with_records(records)
         .with_session_ends(idle, life)
+}
+
+/// Where ways in come from, if the flags say so.
+fn doorkeeper(serve: &Serve) -> anyhow::Result<Option<Doorkeeper>> {
+    let flags = (
+        &serve.operator_url,
+        &serve.operator_ca,
+        &serve.operator_token_file,
+    );
+    let (Some(url), Some(authority), Some(token)) = flags else {
+        return Ok(None);
+    };
+    let doorkeeper = Doorkeeper::new(url, authority, token);
+    let doorkeeper =
+        doorkeeper.context("--operator-url, --operator-ca or --operator-token-file")?;
+    Ok(Some(doorkeeper))
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::access::Access;
 use crate::cluster::Cluster;
+use crate::cluster::way_in::Doorkeeper;
 use crate::events::Seats;
 use crate::identity::Sessions;
 use crate::identity::sessions::{IDLE, LIFE};
@@ -27,6 +28,9 @@ pub struct AppState {
     /// The database and the ledger; absent only in tests of pages that need neither.
     #[from_ref(skip)]
     pub records: Option<Records>,
+    /// Where ways in come from; absent where none are handed out.
+    #[from_ref(skip)]
+    pub doorkeeper: Option<Doorkeeper>,
     /// Becomes true when the program ends.
     pub ending: watch::Receiver<bool>,
     /// Whether the demo sign-in is offered.
@@ -55,6 +59,7 @@ impl AppState {
             sessions: Arc::default(),
             seats: Arc::default(),
             records: None,
+            doorkeeper: None,
             ending,
             demo,
             secure: public_url.is_some_and(|url| url.starts_with("https://")),
@@ -67,6 +72,13 @@ impl AppState {
     pub fn with_records(mut self, records: Records) -> Self {
         self.sessions = Arc::new(Sessions::in_database(records.db.clone(), IDLE, LIFE));
         self.records = Some(records);
+        self
+    }
+
+    /// The same with an operator that is asked for ways in.
+    #[must_use]
+    pub fn with_doorkeeper(mut self, doorkeeper: Option<Doorkeeper>) -> Self {
+        self.doorkeeper = doorkeeper;
         self
     }
 

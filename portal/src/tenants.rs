@@ -23,6 +23,7 @@ use crate::live::{self, Visit, live};
 use crate::objects::{self, AsCode};
 use crate::page::Page;
 use crate::platforms::Fact;
+use crate::way_in;
 use grants::{Budget, GrantRow, PlatformGroup};
 
 /// Rows of a page of the list.
@@ -285,7 +286,12 @@ pub(crate) async fn draw(visit: &Visit, name: &str) -> Result<impl live::Live + 
         ..visible.clone()
     };
     let notices = crate::overview::notices(&wording, &own);
-    let groups = grants::groups(&wording, &visible, &own.quotas);
+    let mut groups = grants::groups(&wording, &visible, &own.quotas);
+    if way_in::offered(visit, name).await? {
+        for grant in groups.iter_mut().flat_map(|group| &mut group.grants) {
+            grant.way_in = (!grant.leaves.is_empty()).then(|| way_in::address(name, &grant.name));
+        }
+    }
     let called = visible.names.tenant(lang, name).to_owned();
     let way = way(lang, &visible, tenant);
     let way: Vec<_> = way

@@ -25,6 +25,7 @@ use crate::objects::{self, AsCode};
 use crate::page::Page;
 use crate::platforms::Fact;
 use crate::refusals::Told;
+use crate::way_in;
 
 /// A stage of the chain.
 pub(crate) struct StageRow {
@@ -67,6 +68,8 @@ pub(crate) struct RequestPage {
     opinions: Vec<OpinionRow>,
     events: Vec<EventRow>,
     deliveries: Vec<Delivered>,
+    /// The grants that can be entered, with the page of each one's way in.
+    ways_in: Vec<(String, String)>,
     accept_by: Option<String>,
     actions: Vec<acts::Action>,
     decide: Option<String>,
@@ -148,6 +151,7 @@ pub(crate) async fn whole(
         phase,
         Phase::Delivered | Phase::Accepted | Phase::Rejected | Phase::Withdrawn
     );
+    let accept_by = status.delivery.and_then(|d| d.accept_by);
     Ok(RequestPage {
         p,
         lamp: standing::lamp(lang, request),
@@ -162,10 +166,8 @@ pub(crate) async fn whole(
         opinions: opinions(&wording, request),
         events: events(&wording, request),
         deliveries: deliveries(&wording, request),
-        accept_by: status
-            .delivery
-            .and_then(|d| d.accept_by)
-            .map(|day| day.to_string()),
+        ways_in: ways_in(visit, request, &tenant).await?,
+        accept_by: accept_by.map(|day| day.to_string()),
         actions: acts::offered(visit, request).await?,
         decide: acts::decides_here(visit, request)
             .await?
@@ -315,6 +317,20 @@ pub(crate) fn opinions(wording: &Wording, request: &ResourceRequest) -> Vec<Opin
         comment: opinion.comment.clone(),
     };
     request.spec.opinions.iter().map(row).collect()
+}
+
+async fn ways_in(
+    visit: &Visit,
+    request: &ResourceRequest,
+    tenant: &str,
+) -> Result<Vec<(String, String)>, AppError> {
+    let delivered = request.status.iter().filter(|s| s.delivery.is_some());
+    let grants: Vec<_> = delivered.flat_map(|status| &status.grants).collect();
+    if grants.is_empty() || !way_in::offered(visit, tenant).await? {
+        return Ok(Vec::new());
+    }
+    let link = |grant: &str| (grant.to_owned(), way_in::address(tenant, grant));
+    Ok(grants.iter().map(|enacted| link(&enacted.grant)).collect())
 }
 
 fn deliveries(wording: &Wording, request: &ResourceRequest) -> Vec<Delivered> {

@@ -61,6 +61,8 @@ pub struct GrantRow {
     pub notices: Vec<Notice>,
     /// As YAML and as kubectl.
     pub code: Option<AsCode>,
+    /// The page of its way in, for who may enter.
+    pub way_in: Option<String>,
 }
 
 /// One namespace of a grant.
@@ -244,6 +246,7 @@ fn grant(wording: &Wording, quota: &TenantQuota) -> GrantRow {
         leaves: leaves(lang, quota),
         notices: wording.notices(&name, "", &status.conditions),
         code: code.ok(),
+        way_in: None,
         name,
     }
 }

@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use harness::{
-    HUB, NAMESPACE, Spec, Testbed, eventually, get, hub_kubeconfig, install_hub, sample, tools,
+    HUB, NAMESPACE, Spec, Testbed, WayIn, eventually, get, hub_kubeconfig, install_hub, sample,
+    tools,
 };
 use kube::Client;
 use rustix::process::Pid;
@@ -90,14 +91,15 @@ pub(crate) async fn up(args: Args) -> Result<()> {
     steps.next("members: account, roles, policies, and their kubeconfigs as Secrets on the hub");
     sample::install_members(&testbed).await?;
     steps.next("operator");
+    let way_in = WayIn::prepare(&state)?;
     if let Some(binary) = operator {
-        start_operator(&testbed, &binary).await?;
+        start_operator(&testbed, &binary, &way_in).await?;
     }
     steps.next("sample province");
     load_sample(&testbed, &args).await?;
     steps.next("portal");
     let url = match portal {
-        Some(binary) => Some(start_portal(&testbed, &binary).await?),
+        Some(binary) => Some(start_portal(&testbed, &binary, &way_in).await?),
         None => None,
     };
     steps.next("waiting for the sample to be ready");
@@ -145,7 +147,7 @@ async fn report_readiness(hub: &Client) -> Result<()> {
     Ok(())
 }
 
-async fn start_operator(testbed: &Testbed, binary: &Path) -> Result<()> {
+async fn start_operator(testbed: &Testbed, binary: &Path, way_in: &WayIn) -> Result<()> {
     let kubeconfig = hub_kubeconfig(testbed, "qipan-operator").await?;
     let detached = Detached::new(testbed.dir(), "operator");
     detached.stop()?;
@@ -153,11 +155,12 @@ async fn start_operator(testbed: &Testbed, binary: &Path) -> Result<()> {
     let mut command: Vec<String> = vec![binary.display().to_string()];
     command.extend(["run", "--namespace", NAMESPACE, "--listen", &address].map(String::from));
     command.extend(["--kubeconfig".to_owned(), kubeconfig.display().to_string()]);
+    command.extend(way_in.operator_args());
     detached.start(&command)?;
     wait_ready(&detached, &address).await
 }
 
-async fn start_portal(testbed: &Testbed, binary: &Path) -> Result<String> {
+async fn start_portal(testbed: &Testbed, binary: &Path, way_in: &WayIn) -> Result<String> {
     let kubeconfig = hub_kubeconfig(testbed, "qipan-portal").await?;
     let detached = Detached::new(testbed.dir(), "portal");
     detached.stop()?;
@@ -167,6 +170,7 @@ async fn start_portal(testbed: &Testbed, binary: &Path) -> Result<String> {
     command.extend(["--kubeconfig".to_owned(), kubeconfig.display().to_string()]);
     let database = format!("sqlite:{}", testbed.dir().join("portal.db").display());
     command.extend(["--database-url".to_owned(), database]);
+    command.extend(way_in.portal_args(testbed).await?);
     if let Ok(log) = testbed.audit(HUB) {
         command.extend([
             "--hub-audit-log".to_owned(),
