@@ -26,7 +26,7 @@ const SCRIPTS: [&str; 3] = [
     "portal.js",
 ];
 /// The icons that templates use: one sprite.
-const ICONS: [&str; 13] = [
+const ICONS: [&str; 19] = [
     "grid-1x2",
     "people",
     "hdd-stack",
@@ -40,6 +40,12 @@ const ICONS: [&str; 13] = [
     "file-earmark-text",
     "check2-square",
     "plus-lg",
+    "bell",
+    "wallet2",
+    "person-workspace",
+    "tools",
+    "search",
+    "printer",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -46,5 +46,13 @@
       menu.querySelector("summary").focus();
     });
   });
+  document.addEventListener("keydown", function (event) {
+    if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
+    var find = document.getElementById("find");
+    if (!find) return;
+    event.preventDefault();
+    find.focus();
+    find.select();
+  });
   setInterval(grow, 15000);
 })();

@@ -237,6 +237,14 @@ pub struct Serve {
     /// File with a token of the portal's account for the audience qipan-operator. Read again as it is replaced.
     #[arg(long, env = "QIPAN_OPERATOR_TOKEN_FILE")]
     pub operator_token_file: Option<PathBuf>,
+    /// File that says how people are notified outside the portal: mail server, SMS gateway, robots of DingTalk and WeCom,
+    /// addresses. Absent: within the portal only.
+    #[arg(long, env = "QIPAN_NOTIFICATIONS")]
+    pub notifications: Option<PathBuf>,
+    /// Font file (OpenType, also a collection) that forms are printed with; may be repeated, the first that has a character
+    /// sets it. Absent: the machine's Noto Sans CJK.
+    #[arg(long = "pdf-font", env = "QIPAN_PDF_FONT")]
+    pub pdf_fonts: Vec<PathBuf>,
     /// Offer the demo sign-in, in which anybody may take any post. Never where others can reach the portal.
     #[arg(long, env = "QIPAN_DEMO")]
     pub demo: bool,

@@ -10,7 +10,7 @@ use kube::ResourceExt as _;
 use crate::access::Visible;
 use crate::cluster::Kind;
 use crate::error::AppError;
-use crate::export;
+use crate::export::{self, Table};
 use crate::i18n::Lang;
 use crate::live::{self, Visit, live};
 use crate::page::Page;
@@ -316,5 +316,11 @@ pub async fn csv(visit: Visit) -> Result<Response, AppError> {
             rows.push(row);
         }
     }
-    export::csv("catalog.csv", &head.map(|key| lang.t(key)), &rows)
+    let table = Table {
+        file: "catalog",
+        head: &head.map(|key| lang.t(key)),
+        rows: &rows,
+        sensitive: false,
+    };
+    export::table(&visit, table)
 }

@@ -6,11 +6,13 @@
 pub mod acts;
 pub mod audit;
 pub mod backup;
+pub mod bulletins;
 pub mod commands;
 pub mod drafts;
 pub mod error;
 pub mod history;
 pub mod migrations;
+pub mod notices;
 pub mod outbox;
 pub mod recorder;
 pub mod sessions;
@@ -44,8 +46,10 @@ pub(crate) use statements;
 pub const STATEMENTS: &[(&str, &[(&str, &str)])] = &[
     ("acts", acts::ALL),
     ("audit", audit::ALL),
+    ("bulletins", bulletins::ALL),
     ("drafts", drafts::ALL),
     ("history", history::ALL),
+    ("notices", notices::ALL),
     ("outbox", outbox::ALL),
     ("recorder", recorder::ALL),
     ("sessions", sessions::ALL),

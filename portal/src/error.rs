@@ -58,6 +58,9 @@ pub enum AppError {
     /// The database gives no answer.
     #[error("the database gives no answer")]
     NoDatabase,
+    /// This machine has no font for Chinese.
+    #[error("there is no font for the forms")]
+    NoFont,
     /// There is no such draft of this person: it was submitted or deleted.
     #[error("no such draft")]
     NoDraft,
@@ -117,6 +120,7 @@ impl AppError {
             Self::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, "too-slow"),
             Self::LedgerFull => (StatusCode::SERVICE_UNAVAILABLE, "ledger-full"),
             Self::NoDatabase => (StatusCode::SERVICE_UNAVAILABLE, "no-database"),
+            Self::NoFont => (StatusCode::NOT_IMPLEMENTED, "no-font"),
             Self::NoDraft => (StatusCode::NOT_FOUND, "no-draft"),
             Self::TooManyDrafts => (StatusCode::CONFLICT, "too-many-drafts"),
             Self::FormTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "form-too-large"),

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::error::AppError;
 use crate::live::{Live, Visit};
-use crate::{approvals, catalog, metrics, overview, platforms, requests, tenants};
+use crate::{approvals, catalog, metrics, overview, platforms, requests, tenants, work_orders};
 
 /// Changes that come this close together are told together.
 const DEBOUNCE: Duration = Duration::from_millis(300);
@@ -123,6 +123,10 @@ async fn draw(visit: &Visit) -> Result<Box<dyn Live>, AppError> {
                 Box::new(requests::page::draw(visit, tenant, name).await?)
             }
             ("catalog", None, None) => Box::new(catalog::draw(visit).await?),
+            ("work-orders", None, None) => Box::new(work_orders::draw_list(visit).await?),
+            ("work-orders", Some(tenant), Some(name)) => {
+                Box::new(work_orders::page::draw(visit, tenant, name).await?)
+            }
             _ => return Err(AppError::NoPage),
         },
     )

@@ -9,6 +9,7 @@ use crate::access::Visible;
 use crate::error::AppError;
 use crate::health::Wording;
 use crate::identity::{Session, Signed};
+use crate::notify;
 use crate::page::Page;
 use crate::reader::Reader;
 use crate::state::AppState;
@@ -24,6 +25,8 @@ pub struct Visit {
     pub reader: Reader,
     /// When.
     pub now: Timestamp,
+    /// How many notices the person has not read, where that can be said at once.
+    pub unread: Option<i64>,
 }
 
 impl FromRequestParts<AppState> for Visit {
@@ -32,11 +35,16 @@ impl FromRequestParts<AppState> for Visit {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let Signed(session) = Signed::from_request_parts(parts, state).await?;
         let reader = Reader::of(&parts.uri, &parts.headers);
+        let unread = match (&state.records, &reader.part) {
+            (Some(records), None) => notify::page::unread(&records.db, &session.user).await,
+            _ => None,
+        };
         Ok(Self {
             state: state.clone(),
             session,
             reader,
             now: crate::background::now(),
+            unread,
         })
     }
 }

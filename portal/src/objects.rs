@@ -50,7 +50,11 @@ fn yaml<K: Serialize>(object: &K) -> Result<String, AppError> {
     serde_yaml::to_string(object).map_err(AppError::internal)
 }
 
-fn answer<K: Serialize>(object: &K) -> Result<Response, AppError> {
+/// An object as YAML, alone.
+///
+/// # Errors
+/// It cannot be written as YAML.
+pub fn answer<K: Serialize>(object: &K) -> Result<Response, AppError> {
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], yaml(object)?).into_response())
 }
 

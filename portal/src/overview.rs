@@ -13,7 +13,7 @@ use crate::access::Visible;
 use crate::ages;
 use crate::charts;
 use crate::error::AppError;
-use crate::export;
+use crate::export::{self, Table};
 use crate::figures::number;
 use crate::health::{self, Health, Notice, Standing, Wording};
 use crate::i18n::Lang;
@@ -83,7 +83,13 @@ pub async fn csv(visit: Visit) -> Result<Response, AppError> {
         "table.free",
     ];
     let cells: Vec<_> = rows.iter().map(TableRow::cells).collect();
-    export::csv("platforms.csv", &head.map(|key| lang.t(key)), &cells)
+    let table = Table {
+        file: "platforms",
+        head: &head.map(|key| lang.t(key)),
+        rows: &cells,
+        sensitive: false,
+    };
+    export::table(&visit, table)
 }
 
 /// The page of a visit.

@@ -92,6 +92,10 @@ pub struct Page {
     pub demo: bool,
     /// Who is signed in.
     pub person: Option<Person>,
+    /// How much the person has not read; absent for nobody in particular, or where nobody can say.
+    pub unread: Option<i64>,
+    /// The newest anchored row of the ledger: what a print refers to.
+    pub anchored: Option<i64>,
     /// The rail.
     pub rail: Vec<Place>,
     /// The way here.
@@ -127,41 +131,11 @@ impl Page {
         let (state, now) = (&visit.state, visit.now);
         let mut page = Self::frame(state, visit.reader.clone(), title, now);
         page.welcome(&visit.session);
+        page.unread = visit.unread;
         page.banners = banners(state, page.lang, now);
-        let places = [
-            ("/", "grid-1x2", "nav.overview", true),
-            (
-                "/tenants",
-                "people",
-                "nav.tenants",
-                !visible.tenant_names.is_empty(),
-            ),
-            (
-                "/catalog",
-                "grid",
-                "nav.catalog",
-                visible.general.contains(&Kind::ServiceOffering),
-            ),
-            (
-                "/requests",
-                "file-earmark-text",
-                "nav.requests",
-                !visible.requests.is_none(),
-            ),
-            (
-                "/approvals",
-                "check2-square",
-                "nav.approvals",
-                !visible.requests.is_none(),
-            ),
-            (
-                "/platforms",
-                "hdd-stack",
-                "nav.platforms",
-                visible.all_platforms || !visible.platforms.is_empty(),
-            ),
-        ];
-        let shown = places.into_iter().filter(|(_, _, _, shown)| *shown);
+        let shown = places(visible)
+            .into_iter()
+            .filter(|(_, _, _, shown)| *shown);
         page.rail = shown
             .map(|(href, icon, key, _)| {
                 let here = if href == "/" {
@@ -211,6 +185,11 @@ impl Page {
             province,
             demo: state.demo,
             person: None,
+            unread: None,
+            anchored: state
+                .records
+                .as_ref()
+                .map(|records| records.anchored.borrow().seq),
             rail: Vec::new(),
             crumbs: Vec::new(),
             banners: Vec::new(),
@@ -262,6 +241,15 @@ impl Page {
         self.lang.t(key)
     }
 
+    /// What the bell says to those who hear it.
+    #[must_use]
+    pub fn bell(&self, unread: &i64) -> String {
+        match unread {
+            0 => self.t("nav.notifications").to_owned(),
+            n => self.lang.say("notices.title", &[("n", &n.to_string())]),
+        }
+    }
+
     /// What stands before the title in the browser's tab.
     #[must_use]
     pub fn prefix(&self) -> &'static str {
@@ -288,6 +276,51 @@ impl Page {
         let and = if self.query.is_empty() { "" } else { "&" };
         format!("/events?of={}{and}{}", self.path, self.query)
     }
+}
+
+/// The places of the rail: address, icon, word, and whether this person has anything there.
+fn places(visible: &Visible) -> [(&'static str, &'static str, &'static str, bool); 9] {
+    [
+        ("/", "grid-1x2", "nav.overview", true),
+        ("/mine", "person-workspace", "nav.mine", true),
+        (
+            "/catalog",
+            "grid",
+            "nav.catalog",
+            visible.general.contains(&Kind::ServiceOffering),
+        ),
+        (
+            "/requests",
+            "file-earmark-text",
+            "nav.requests",
+            !visible.requests.is_none(),
+        ),
+        (
+            "/approvals",
+            "check2-square",
+            "nav.approvals",
+            !visible.requests.is_none(),
+        ),
+        ("/work-orders", "tools", "nav.orders", true),
+        (
+            "/costs",
+            "wallet2",
+            "nav.costs",
+            !visible.requests.is_none(),
+        ),
+        (
+            "/tenants",
+            "people",
+            "nav.tenants",
+            !visible.tenant_names.is_empty(),
+        ),
+        (
+            "/platforms",
+            "hdd-stack",
+            "nav.platforms",
+            visible.all_platforms || !visible.platforms.is_empty(),
+        ),
+    ]
 }
 
 fn banners(state: &AppState, lang: Lang, now: Timestamp) -> Vec<Banner> {

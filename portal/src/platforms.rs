@@ -11,7 +11,7 @@ use crds::cloud_platform::ClusterState;
 
 use crate::ages;
 use crate::error::AppError;
-use crate::export;
+use crate::export::{self, Table};
 use crate::health::{self, Health, Notice, Standing};
 use crate::i18n::Lang;
 use crate::ledger::{self, Certainty};
@@ -170,11 +170,13 @@ pub async fn csv(visit: Visit, Path(name): Path<String>) -> Result<Response, App
         "table.used",
         "table.free",
     ];
-    export::csv(
-        &format!("{name}-pools.csv"),
-        &head.map(|key| lang.t(key)),
-        &rows,
-    )
+    let table = Table {
+        file: &format!("{name}-pools"),
+        head: &head.map(|key| lang.t(key)),
+        rows: &rows,
+        sensitive: true,
+    };
+    export::table(&visit, table)
 }
 
 /// The sentence over the page: how it stands, and the resource that is scarcest.

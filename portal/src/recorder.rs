@@ -12,14 +12,10 @@ pub mod witness;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kube::Client;
-use tokio::sync::watch;
-
 use crate::audit::chain::Algorithm;
 use crate::background;
-use crate::cluster::lease::Elector;
 use crate::cluster::objects::{self, Objects};
-use crate::db::{Db, Engine, micros, recorder as table};
+use crate::db::{Db, micros, recorder as table};
 use witness::Programs;
 
 /// Who wrote what is kept this long for joining; the ledger keeps what matters.
@@ -43,35 +39,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Records while this replica leads, until the program ends. An embedded database has one replica.
-    pub async fn run(self, client: Client, namespace: String, mut ending: watch::Receiver<bool>) {
-        if self.db.engine() == Engine::Sqlite {
-            tokio::select! {
-                () = self.record() => {}
-                () = ended(&mut ending) => {}
-            }
-            return;
-        }
-        let identity = crate::db::new_id().unwrap_or_default();
-        let mut elector = Elector::new(client, &namespace, identity);
-        loop {
-            tokio::select! {
-                () = elector.acquire(background::now) => tracing::info!("this replica records"),
-                () = ended(&mut ending) => return,
-            }
-            tokio::select! {
-                () = self.record() => {}
-                () = elector.hold(background::now) => tracing::warn!("another replica records"),
-                () = ended(&mut ending) => {
-                    elector.release(background::now()).await;
-                    return;
-                }
-            }
-        }
-    }
-
     /// Everything that records, side by side. It does not end.
-    async fn record(&self) {
+    pub async fn record(&self) {
         // Where the log is read from is settled before the first list: what is changed after that list is told.
         if self.audit_log.is_some() {
             self.begin_tail().await;
@@ -93,8 +62,4 @@ impl Recorder {
             }
         }
     }
-}
-
-async fn ended(ending: &mut watch::Receiver<bool>) {
-    let _sender_gone_means_the_same = ending.wait_for(|ending| *ending).await;
 }

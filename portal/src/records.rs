@@ -52,22 +52,23 @@ impl Records {
             "audit-anchor",
             anchor::keep(db.clone(), own, state, ending.clone()),
         );
-        let recorder = Recorder {
-            db: db.clone(),
-            algorithm: serve.audit_hash,
-            objects: Objects::new(client.clone()),
-            audit_log: serve.hub_audit_log.clone(),
-            programs: Programs::of(&serve.namespace),
-        };
-        background::spawn(
-            "recorder",
-            recorder.run(client, serve.namespace.clone(), ending),
-        );
         Ok(Self {
             db,
             ledger,
             anchored,
         })
+    }
+
+    /// What records the changes of the hub's objects.
+    #[must_use]
+    pub fn recorder(&self, serve: &Serve, client: Client) -> Recorder {
+        Recorder {
+            db: self.db.clone(),
+            algorithm: serve.audit_hash,
+            objects: Objects::new(client),
+            audit_log: serve.hub_audit_log.clone(),
+            programs: Programs::of(&serve.namespace),
+        }
     }
 
     /// Writes what still waits; what cannot be written any more is said.

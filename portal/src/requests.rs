@@ -20,7 +20,7 @@ use kube::ResourceExt as _;
 use crate::access::Visible;
 use crate::ages;
 use crate::error::AppError;
-use crate::export;
+use crate::export::{self, Table};
 use crate::health::Health;
 use crate::i18n::Lang;
 use crate::live::{self, Visit, live};
@@ -435,9 +435,11 @@ pub async fn csv(visit: Visit) -> Result<Response, AppError> {
                 row.cost,
             ]
         });
-    export::csv(
-        "requests.csv",
-        &head.map(|key| lang.t(key)),
-        &rows.collect::<Vec<_>>(),
-    )
+    let table = Table {
+        file: "requests",
+        head: &head.map(|key| lang.t(key)),
+        rows: &rows.collect::<Vec<_>>(),
+        sensitive: false,
+    };
+    export::table(&visit, table)
 }

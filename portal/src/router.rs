@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse as _;
@@ -18,10 +19,15 @@ use tower_http::trace::TraceLayer;
 use crate::audit::page;
 use crate::error::{self, AppError};
 use crate::identity::{self, demo, mine};
+use crate::notify::page as notifications;
+use crate::paper::application;
 use crate::state::AppState;
+use crate::tenants::members;
+use crate::work_orders::report;
 use crate::{
-    acts, approvals, assets, catalog, events, headers, metrics, objects, overview, platforms,
-    reader, requests, server, tenants, way_in, wizard,
+    acts, approvals, assets, bulletins, catalog, costs, events, headers, metrics, mine as desk,
+    objects, overview, platforms, reader, requests, search, server, tenants, trends, way_in,
+    wizard, work_orders,
 };
 
 /// The header that carries a request's id.
@@ -35,16 +41,16 @@ const PAGE_SECONDS: Duration = Duration::from_secs(20);
 pub fn pages(state: AppState) -> Router {
     let mut routes = Router::new()
         .route("/", get(overview::page))
-        .route("/overview.csv", get(overview::csv))
+        .merge(files("/overview", overview::csv))
         .route("/platforms", get(platforms::list))
-        .route("/platforms.csv", get(overview::csv))
+        .merge(files("/platforms", overview::csv))
         .route("/platforms/{name}", get(platforms::page))
-        .route("/platforms/{name}/pools.csv", get(platforms::csv))
+        .merge(files("/platforms/{name}/pools", platforms::csv))
         .route("/platforms/{name}/yaml", get(objects::platform))
         .route("/tenants", get(tenants::list))
-        .route("/tenants.csv", get(tenants::list_csv))
+        .merge(files("/tenants", tenants::list_csv))
         .route("/tenants/{name}", get(tenants::page))
-        .route("/tenants/{name}/grants.csv", get(tenants::csv))
+        .merge(files("/tenants/{name}/grants", tenants::csv))
         .route("/tenants/{name}/yaml", get(objects::tenant))
         .route("/tenants/{name}/grants/{grant}/yaml", get(objects::grant))
         .route(
@@ -53,11 +59,11 @@ pub fn pages(state: AppState) -> Router {
         )
         .route("/sessions", get(mine::page).post(mine::end))
         .route("/catalog", get(catalog::page))
-        .route("/catalog.csv", get(catalog::csv))
+        .merge(files("/catalog", catalog::csv))
         .route("/audit", get(page::page))
-        .route("/audit.csv", get(page::csv))
+        .merge(files("/audit", page::csv))
         .route("/events", get(events::stream));
-    routes = routes.merge(of_requests());
+    routes = routes.merge(of_requests()).merge(of_people());
     if state.demo {
         routes = routes
             .route("/sign-in", get(demo::form).post(demo::enter))
@@ -101,7 +107,7 @@ fn of_requests() -> Router<AppState> {
             get(approvals::decide::page).post(approvals::decide::post),
         )
         .route("/requests", get(requests::list))
-        .route("/requests.csv", get(requests::csv))
+        .merge(files("/requests", requests::csv))
         .route("/requests/{tenant}/{name}", get(requests::page::page))
         .route("/requests/{tenant}/{name}/yaml", get(requests::page::yaml))
         .route("/requests/{tenant}/{name}/{act}", post(requests::acts::act))
@@ -129,6 +135,57 @@ fn of_requests() -> Router<AppState> {
         )
 }
 
+/// Somebody's own desk, what they are told, work orders, members.
+fn of_people() -> Router<AppState> {
+    Router::new()
+        .route("/tenants/{name}/members", get(members::page))
+        .merge(files("/tenants/{name}/members", members::csv))
+        .route("/tenants/{name}/members/add", post(members::add))
+        .route("/tenants/{name}/members/remove", post(members::remove))
+        .route("/requests/{tenant}/{name}/pdf", get(application::pdf))
+        .route("/tenants/{name}/trends", get(trends::tenant))
+        .merge(files("/tenants/{name}/trends", trends::tenant_csv))
+        .route("/platforms/{name}/trends", get(trends::platform))
+        .merge(files("/platforms/{name}/trends", trends::platform_csv))
+        .route("/mine", get(desk::page))
+        .route("/search", get(search::page))
+        .merge(files("/search", search::csv))
+        .route("/costs", get(costs::page))
+        .merge(files("/costs", costs::csv))
+        .route("/bulletins", get(bulletins::page).post(bulletins::put))
+        .merge(files("/bulletins", bulletins::csv))
+        .route("/bulletins/end", post(bulletins::end))
+        .route("/work-orders", get(work_orders::list))
+        .merge(files("/work-orders", work_orders::list_csv))
+        .route("/work-orders/new", get(report::form).post(report::send))
+        .route("/work-orders/{tenant}/{name}", get(work_orders::page::page))
+        .route(
+            "/work-orders/{tenant}/{name}/steps",
+            post(work_orders::page::step),
+        )
+        .route(
+            "/work-orders/{tenant}/{name}/yaml",
+            get(work_orders::page::yaml),
+        )
+        .route("/notifications", get(notifications::page))
+        .route("/notifications/read", post(notifications::read_all))
+        .route("/notifications/contact", post(notifications::keep))
+        .route("/notifications/log", get(notifications::log))
+        .merge(files("/notifications/log", notifications::log_csv))
+        .route("/notifications/{id}", get(notifications::open))
+}
+
+/// A list as a file, in both forms.
+fn files<H, T>(path: &str, handler: H) -> Router<AppState>
+where
+    H: Handler<T, AppState> + Clone,
+    T: 'static,
+{
+    Router::new()
+        .route(&format!("{path}.csv"), get(handler.clone()))
+        .route(&format!("{path}.xlsx"), get(handler))
+}
+
 /// What the machine room asks.
 pub fn admin(state: AppState) -> Router {
     Router::new()
@@ -153,5 +210,7 @@ fn own_forms_only(state: &AppState) -> CsrfLayer<Refusal> {
     layer.with_rejection_response(refuse)
 }
 
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -9,6 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::SignedDuration;
+use kube::Client;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -17,6 +19,11 @@ use crate::background;
 use crate::cluster::way_in::Doorkeeper;
 use crate::cluster::{self, Cluster, Kind, Sync};
 use crate::history;
+use crate::leader;
+use crate::notify;
+use crate::notify::herald::Herald;
+use crate::notify::send::Sender;
+use crate::paper::Fonts;
 use crate::records::Records;
 use crate::router;
 use crate::state::AppState;
@@ -39,12 +46,17 @@ pub async fn run(serve: Serve) -> anyhow::Result<()> {
         .context("the hub cannot be configured")?;
     let (end, ending) = watch::channel(false);
     let records = Records::open(&serve, client.clone(), ending.clone()).await?;
-    let cluster = Cluster::start(client);
+    let config = match &serve.notifications {
+        Some(path) => notify::Config::read(path)?,
+        None => notify::Config::default(),
+    };
+    let cluster = Cluster::start(client.clone());
+    lead(&serve, client, (&records, &cluster), config, &ending);
     background::spawn(
         "history",
         history::keep(records.db.clone(), cluster.clone(), ending.clone()),
     );
-    let state = state(&serve, cluster, records.clone(), ending.clone());
+    let state = state(&serve, cluster.clone(), records.clone(), ending.clone());
     let state = state.with_doorkeeper(doorkeeper(&serve)?);
     let admin = router::admin(state.clone());
     let mut app = router::pages(state);
@@ -94,6 +106,39 @@ fn state(
     AppState::new(cluster, serve.demo, url, ending)
         .with_records(records)
         .with_session_ends(idle, life)
+        .with_fonts(Fonts::of(serve.pdf_fonts.clone()))
+}
+
+/// Begins what one replica alone does.
+fn lead(
+    serve: &Serve,
+    client: Client,
+    (records, cluster): (&Records, &Cluster),
+    config: notify::Config,
+    ending: &watch::Receiver<bool>,
+) {
+    let recorder = records.recorder(serve, client.clone());
+    let config = Arc::new(config);
+    let sender = Sender {
+        db: records.db.clone(),
+        config: Arc::clone(&config),
+    };
+    let base = serve.public_url.as_deref();
+    let herald = Herald {
+        db: records.db.clone(),
+        cluster: cluster.clone(),
+        config,
+        base: base.map(|url| url.trim_end_matches('/').into()),
+    };
+    let work = move || {
+        let (recorder, herald, sender) = (recorder.clone(), herald.clone(), sender.clone());
+        async move {
+            tokio::join!(recorder.record(), herald.run(), sender.run());
+        }
+    };
+    let whose = (client, serve.namespace.clone());
+    let engine = records.db.engine();
+    background::spawn("leader", leader::work(engine, whose, ending.clone(), work));
 }
 
 /// Where ways in come from, if the flags say so.

@@ -12,6 +12,7 @@ use crate::cluster::way_in::Doorkeeper;
 use crate::events::Seats;
 use crate::identity::Sessions;
 use crate::identity::sessions::{IDLE, LIFE};
+use crate::paper::Fonts;
 use crate::records::Records;
 
 /// What every handler can reach. Cloning it is cheap.
@@ -31,6 +32,9 @@ pub struct AppState {
     /// Where ways in come from; absent where none are handed out.
     #[from_ref(skip)]
     pub doorkeeper: Option<Doorkeeper>,
+    /// What forms on paper are set in.
+    #[from_ref(skip)]
+    pub fonts: Arc<Fonts>,
     /// Becomes true when the program ends.
     pub ending: watch::Receiver<bool>,
     /// Whether the demo sign-in is offered.
@@ -60,6 +64,7 @@ impl AppState {
             seats: Arc::default(),
             records: None,
             doorkeeper: None,
+            fonts: Arc::default(),
             ending,
             demo,
             secure: public_url.is_some_and(|url| url.starts_with("https://")),
@@ -88,6 +93,13 @@ impl AppState {
         if let Some(records) = &self.records {
             self.sessions = Arc::new(Sessions::in_database(records.db.clone(), idle, life));
         }
+        self
+    }
+
+    /// The same with fonts of its own for forms on paper.
+    #[must_use]
+    pub fn with_fonts(mut self, fonts: Fonts) -> Self {
+        self.fonts = Arc::new(fonts);
         self
     }
 

@@ -1,6 +1,7 @@
 //! Tenants: the list, and the page of one with its grants by platform, cluster and namespace.
 
 pub mod grants;
+pub mod members;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use serde::Deserialize;
 
 use crate::access::Visible;
 use crate::error::AppError;
-use crate::export;
+use crate::export::{self, Table};
 use crate::figures::{Resource, Unit, number};
 use crate::health::{self, Health, Notice};
 use crate::i18n::Lang;
@@ -194,7 +195,13 @@ pub async fn list_csv(visit: Visit) -> Result<Response, AppError> {
             words.into_iter().chain(row.amounts).collect()
         })
         .collect();
-    export::csv("tenants.csv", &head.map(|key| lang.t(key)), &rows)
+    let table = Table {
+        file: "tenants",
+        head: &head.map(|key| lang.t(key)),
+        rows: &rows,
+        sensitive: false,
+    };
+    export::table(&visit, table)
 }
 
 /// A level's word.
@@ -223,6 +230,12 @@ fn rows(lang: Lang, visible: &Visible, filter: &Filter) -> Vec<Row> {
         .into_iter()
         .map(|name| row(lang, visible, name))
         .collect()
+}
+
+/// How a tenant is: as its worst grant.
+#[must_use]
+pub fn health(lang: Lang, visible: &Visible, name: &str) -> Health {
+    row(lang, visible, name).health
 }
 
 fn row(lang: Lang, visible: &Visible, name: &str) -> Row {
@@ -420,11 +433,13 @@ pub async fn csv(visit: Visit, Path(name): Path<String>) -> Result<Response, App
         "table.target",
         "table.ceiling",
     ];
-    export::csv(
-        &format!("{name}-grants.csv"),
-        &head.map(|key| lang.t(key)),
-        &rows,
-    )
+    let table = Table {
+        file: &format!("{name}-grants"),
+        head: &head.map(|key| lang.t(key)),
+        rows: &rows,
+        sensitive: false,
+    };
+    export::table(&visit, table)
 }
 
 /// The tenant of a grant.

@@ -13,6 +13,7 @@ mod eventually;
 mod http;
 mod install;
 mod leaf;
+mod mail;
 mod postgres;
 mod programs;
 pub mod rights;
@@ -33,6 +34,7 @@ pub use install::{
     register_member_secret,
 };
 pub use leaf::Leaf;
+pub use mail::{Letter, Mail};
 pub use postgres::Postgres;
 pub use programs::{Operator, Options, Portal, Program, free_port};
 pub use testbed::{HUB, Oidc, Spec, Testbed};

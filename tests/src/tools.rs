@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 /// The Helm that renders the chart, in tests as in CI.
 const HELM: &str = "helm.sh/helm/v4/cmd/helm@v4.3.1";
 
+/// The mail server that tests send to.
+const MAIL: &str = "aiosmtpd==1.4.6";
+
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> &'static Path {
@@ -76,6 +79,25 @@ pub fn helm() -> Result<PathBuf> {
         go
     })?;
     Ok(target)
+}
+
+/// A Python with a mail server (aiosmtpd, from PyPI) in an environment of its own.
+pub fn mail_python() -> Result<PathBuf> {
+    let home = cache()?.join("python").join(MAIL.replace("==", "-"));
+    let (python, done) = (home.join("bin/python"), home.join("complete"));
+    if done.exists() {
+        return Ok(python);
+    }
+    let dir = home.parent().context("a target has a directory")?;
+    fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
+    let lock = File::create(dir.join("lock"))?;
+    lock.lock()?;
+    if !done.exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", MAIL]))?;
+        fs::write(done, "")?;
+    }
+    Ok(python)
 }
 
 /// Cargo in the repository, as from a shell. What the cargo that runs us says of our own package is left out: build

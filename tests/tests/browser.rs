@@ -51,6 +51,10 @@ async fn every_page_is_readable_accessible_and_live() -> Result<()> {
     node.args(["--url", &portal.url(), "--kubectl", &kubectl]);
     node.arg("--chromium").arg(chromium);
     node.arg("--shots").arg(&shots);
+    // One look while a page is being made, for example zh-light-1280.
+    if let Some(look) = std::env::var_os("QIPAN_LOOK") {
+        node.arg("--only").arg(look);
+    }
     let seen = tokio::task::spawn_blocking(move || look(node)).await??;
     println!(
         "{seen} checks in the browser; screenshots in {}",

@@ -14,7 +14,7 @@ use crate::cluster::{Kind, Question};
 use crate::db::acts::{self, Narrow};
 use crate::db::{DbError, micros};
 use crate::error::AppError;
-use crate::export;
+use crate::export::{self, Table};
 use crate::i18n::Lang;
 use crate::live::Visit;
 use crate::page::Page;
@@ -211,7 +211,13 @@ pub async fn page(visit: Visit) -> Result<Response, AppError> {
 pub async fn csv(visit: Visit) -> Result<Response, AppError> {
     let rows = rows(&visit, &Filter::of(&visit).narrow(ROWS_OF_A_FILE)).await?;
     let cells: Vec<_> = rows.iter().map(Row::cells).collect();
-    export::csv("audit.csv", &Row::COLUMNS, &cells)
+    let table = Table {
+        file: "audit",
+        head: &Row::COLUMNS,
+        rows: &cells,
+        sensitive: true,
+    };
+    export::table(&visit, table)
 }
 
 async fn rows(visit: &Visit, narrow: &Narrow) -> Result<Vec<Row>, AppError> {

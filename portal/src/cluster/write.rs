@@ -214,9 +214,35 @@ impl Cluster {
         }
     }
 
+    /// Puts another list in the place of the one that a person saw, as that person.
+    ///
+    /// # Errors
+    /// The list is another by now, it was refused, or there is no answer.
+    pub async fn exchange<K, E>(
+        &self,
+        author: Author<'_>,
+        seen: &K,
+        list: &str,
+        entries: &[E],
+    ) -> Result<(), WriteError>
+    where
+        K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
+        E: Serialize + Sync,
+    {
+        let wrong = |error: serde_json::Error| WriteError::NoAnswer(error.to_string());
+        let object = serde_json::to_value(seen).map_err(wrong)?;
+        let path = format!("/spec/{list}");
+        let body = json!([
+            { "op": "test", "path": "/metadata/uid", "value": object["metadata"]["uid"] },
+            { "op": "test", "path": path, "value": object["spec"].get(list) },
+            { "op": "add", "path": path, "value": entries },
+        ]);
+        self.patch::<K>(author, seen, &body).await.map(drop)
+    }
+
     async fn patch<K>(&self, author: Author<'_>, seen: &K, patch: &Value) -> Result<K, WriteError>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+        K: Resource<DynamicType = ()> + DeserializeOwned,
     {
         let no = |error: &dyn std::fmt::Display| WriteError::NoAnswer(error.to_string());
         let client = self

@@ -28,6 +28,11 @@ pub const STEPS: &[(i64, &str, &str)] = &[
         "identity",
         include_str!("../../migrations/0004_identity.sql"),
     ),
+    (
+        5,
+        "notices",
+        include_str!("../../migrations/0005_notices.sql"),
+    ),
 ];
 
 /// Brings the tables to this version; steps that ran are left alone.

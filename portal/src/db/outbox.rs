@@ -11,6 +11,11 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $8, $8, $9) ON CONFLICT (cause) DO NOTHING";
     DUE = "SELECT id, cause, channel, recipient, subject, body, state, attempts, due, created, changed, problem FROM outbox \
         WHERE state = 'waiting' AND channel = $1 AND due <= $2 ORDER BY due LIMIT $3";
+    DUE_FOR = "SELECT id, cause, channel, recipient, subject, body, state, attempts, due, created, changed, problem FROM outbox \
+        WHERE state = 'waiting' AND channel = $1 AND recipient = $2 AND due <= $3 ORDER BY due LIMIT $4";
+    OF_CAUSE = "SELECT id, cause, channel, recipient, subject, body, state, attempts, due, created, changed, problem FROM outbox \
+        WHERE cause = $1";
+    GIVE_UP = "UPDATE outbox SET state = 'failed', changed = $1, problem = $2 WHERE state = 'waiting' AND created < $3";
     TAKE = "UPDATE outbox SET due = $1, attempts = attempts + 1, changed = $2 \
         WHERE id = $3 AND due = $4 AND state = 'waiting'";
     SETTLE = "UPDATE outbox SET state = $1, due = $2, changed = $3, problem = $4 WHERE id = $5";
@@ -142,17 +147,21 @@ pub async fn put(
     Ok(put.rows_affected() == 1)
 }
 
-/// Takes messages that are due: each is this replica's for two minutes.
+/// Takes messages that are due, where a recipient is named only those for them: each is this replica's for two minutes.
 ///
 /// # Errors
 /// The database fails.
 pub async fn take(
     connection: &mut AnyConnection,
-    channel: Channel,
+    (channel, recipient): (Channel, Option<&str>),
     limit: i64,
     now: i64,
 ) -> Result<Vec<Message>, DbError> {
-    let query = sqlx::query(DUE).bind(channel.word()).bind(now).bind(limit);
+    let query = match recipient {
+        Some(recipient) => sqlx::query(DUE_FOR).bind(channel.word()).bind(recipient),
+        None => sqlx::query(DUE).bind(channel.word()),
+    };
+    let query = query.bind(now).bind(limit);
     let rows = query.fetch_all(&mut *connection).await?;
     let mut taken = Vec::new();
     for row in &rows {
@@ -206,6 +215,40 @@ pub async fn newest(
         .fetch_all(connection)
         .await?;
     rows.iter().map(read).collect()
+}
+
+/// What was put here for a cause, by one channel.
+///
+/// # Errors
+/// The database fails.
+pub async fn of_cause(
+    connection: &mut AnyConnection,
+    channel: Channel,
+    cause: &str,
+) -> Result<Option<Message>, DbError> {
+    let row = sqlx::query(OF_CAUSE)
+        .bind(format!("{}/{cause}", channel.word()))
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Gives up what has waited since before a moment: its channel was taken away, or never worked.
+///
+/// # Errors
+/// The database fails.
+pub async fn give_up(
+    connection: &mut AnyConnection,
+    before: i64,
+    now: i64,
+) -> Result<u64, DbError> {
+    Ok(sqlx::query(GIVE_UP)
+        .bind(now)
+        .bind("nobody could send it for days")
+        .bind(before)
+        .execute(connection)
+        .await?
+        .rows_affected())
 }
 
 /// Removes what was settled and put here before a moment.

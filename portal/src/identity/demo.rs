@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::sessions::{Arrival, Way, random_token, same_secret};
 use super::{Signed, User, agent, begin, cookie, safe_next, set_cookie};
 use crate::acts;
+use crate::bulletins;
 use crate::error::AppError;
 use crate::page::Page;
 use crate::reader::Reader;
@@ -81,6 +82,7 @@ struct SignIn<'a> {
     p: Page,
     next: &'a str,
     token: &'a str,
+    bulletins: Vec<bulletins::Shown>,
 }
 
 /// The form.
@@ -94,11 +96,13 @@ pub async fn form(
 ) -> Result<Response, AppError> {
     let token = random_token().map_err(|error| AppError::database(&error))?;
     let next = safe_next(query.next.as_deref().unwrap_or("/")).to_owned();
+    let announced = bulletins::now(&state, reader.lang, true, crate::background::now()).await;
     let p = Page::public(&state, reader, "sign-in.title");
     let html = SignIn {
         p,
         next: &next,
         token: &token,
+        bulletins: announced,
     }
     .render()?;
     let set = set_cookie(&state, state.form_cookie_name(), &token, 3600);

@@ -25,7 +25,7 @@ fn everything_to_the_administrator(spec: &Value) -> bool {
     spec["user"] == "gd-admin" || own
 }
 
-fn portal(cluster: Cluster, public_url: Option<&str>) -> Browser {
+pub(super) fn portal(cluster: Cluster, public_url: Option<&str>) -> Browser {
     let (_end, ending) = watch::channel(false);
     let state = AppState::new(cluster, true, public_url, ending);
     Browser {
@@ -34,7 +34,7 @@ fn portal(cluster: Cluster, public_url: Option<&str>) -> Browser {
     }
 }
 
-fn small_province() -> Cluster {
+pub(super) fn small_province() -> Cluster {
     hub(&province(), everything_to_the_administrator)
 }
 
@@ -86,7 +86,12 @@ impl Browser {
         (status, headers, String::from_utf8(body.to_vec()).unwrap())
     }
 
-    async fn post(&self, path: &str, form: &str, origin: &str) -> (StatusCode, HeaderMap) {
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        form: &str,
+        origin: &str,
+    ) -> (StatusCode, HeaderMap) {
         let request = Request::post(path)
             .header(COOKIE, &self.cookies)
             .header("host", "portal.test")
@@ -237,6 +242,9 @@ async fn every_page_says_no_to_everything_inline_and_has_nothing_inline() {
         "/platforms/mm-node",
         "/tenants",
         "/tenants/renshe",
+        "/tenants/renshe/members",
+        "/mine",
+        "/work-orders",
         "/nothing",
     ] {
         let (_, headers, page) = browser.get(path).await;
@@ -458,6 +466,16 @@ async fn assets_are_kept_for_ever_and_lists_are_files() {
             text.starts_with('\u{feff}') && headers["content-type"] == "text/csv; charset=utf-8"
         );
         assert!(text.lines().count() > 2, "{path}");
+        let sheet =
+            Request::get(path.replacen(".csv", ".xlsx", 1)).header(COOKIE, &browser.cookies);
+        let response = browser.ask(sheet.body(Body::empty()).unwrap()).await;
+        let kind = response.headers()["content-type"].to_str().unwrap();
+        assert!(
+            response.status().is_success() && kind.ends_with("spreadsheetml.sheet"),
+            "{path}"
+        );
+        let bytes = to_bytes(response.into_body(), 10_000_000).await.unwrap();
+        assert_eq!(&bytes[..4], b"PK\x03\x04", "{path}");
     }
 }
 

@@ -95,11 +95,11 @@ async fn a_message_is_sent_once_and_one_without_an_address_blocks_nobody() -> Re
             .await?
         );
         assert!(
-            outbox::take(&mut connection, Channel::Sms, 9, 99)
+            outbox::take(&mut connection, (Channel::Sms, None), 9, 99)
                 .await?
                 .is_empty()
         );
-        let taken = outbox::take(&mut connection, Channel::Email, 9, 99).await?;
+        let taken = outbox::take(&mut connection, (Channel::Email, None), 9, 99).await?;
         let to: Vec<_> = taken
             .iter()
             .map(|message| message.recipient.as_str())
@@ -107,12 +107,13 @@ async fn a_message_is_sent_once_and_one_without_an_address_blocks_nobody() -> Re
         assert_eq!(to, ["a@example.gov.cn", "b@example.gov.cn"]);
         // Another replica gets none of them, and this one again only if it was not heard of for two minutes.
         assert!(
-            outbox::take(&mut connection, Channel::Email, 9, 99)
+            outbox::take(&mut connection, (Channel::Email, None), 9, 99)
                 .await?
                 .is_empty()
         );
         outbox::settle(&mut connection, &taken[0], (Progress::Sent, 99, ""), 99).await?;
-        let again = outbox::take(&mut connection, Channel::Email, 9, 99 + 2 * MINUTE).await?;
+        let again =
+            outbox::take(&mut connection, (Channel::Email, None), 9, 99 + 2 * MINUTE).await?;
         assert_eq!((again.len(), again[0].attempts), (1, 2));
         let log = outbox::newest(&mut connection, i64::MAX, 9).await?;
         let states: Vec<_> = log.iter().map(|message| message.state.as_str()).collect();
@@ -138,7 +139,7 @@ async fn replicas_do_not_send_twice() -> Result<()> {
             .await?;
         }
         let take = async |db: &portal::db::Db| {
-            outbox::take(&mut *db.acquire().await?, Channel::Email, 40, 99).await
+            outbox::take(&mut *db.acquire().await?, (Channel::Email, None), 40, 99).await
         };
         let (first, second) = tokio::join!(take(&one), take(&two));
         assert_eq!(first?.len() + second?.len(), 40, "{:?}", place.engine);
