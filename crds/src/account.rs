@@ -8,11 +8,18 @@
 //! its writer by a fence: a process first writes its fence and nothing else, then makes sure that its view of the grants is
 //! at least as new as that write, and only then counts and promises. A process whose fence is smaller than the stored one
 //! was overtaken and writes no more, however long it slept and whichever of its watches lags.
+//!
+//! An open request holds capacity by the same steps: what it wants is promised, it notes that it has it, and from then on it
+//! counts as held. When it is enacted, what it holds backs the grants that name it: a grant's promise is made out of it, in
+//! one write, so that nobody else can come between.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::{Quantity, ResourceList};
+
+/// What the name of a request begins with among reservations; the rest is `<namespace>/<name>`.
+pub const REQUEST: &str = "resourcerequest/";
 
 /// How many reservations may be open at once in one account.
 pub const MAX_PENDING: usize = 512;
@@ -20,9 +27,9 @@ pub const MAX_PENDING: usize = 512;
 /// A promise to one grant that it has not yet taken up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reservation {
-    /// UID of the `TenantQuota`.
+    /// UID of the `TenantQuota`, or of the `ResourceRequest` that is to hold it.
     pub uid: String,
-    /// Namespace and name of the `TenantQuota`, for the reader.
+    /// Namespace and name of the `TenantQuota`, for the reader; `resourcerequest/<namespace>/<name>` of a request.
     pub grant: String,
     /// The generation of its spec that was judged. A grant takes up a reservation of its own generation only, so that a
     /// promise read late is never taken up after it was withdrawn.
@@ -114,7 +121,7 @@ pub struct Shortage {
     pub free: Quantity,
 }
 
-/// One grant as an account sees it.
+/// One grant, or one open request that holds, as an account sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// UID of the `TenantQuota`.
@@ -129,11 +136,13 @@ pub struct Claim {
     pub created: jiff::Timestamp,
     /// What its spec asks for; zero while it is being deleted or refused for other reasons.
     pub wanted: ResourceList,
-    /// What it is charged (`status.admitted`).
+    /// What it is charged (`status.admitted`); of a request, what it holds.
     pub admitted: ResourceList,
     /// Whether it may be charged more at all (valid, tenant ready, platform open, reserved at the accounts before this, room
     /// in the accounts after it).
     pub may_grow: bool,
+    /// What a request holds for it here, and it takes over when it is promised.
+    pub backing: ResourceList,
 }
 
 impl Claim {
@@ -178,6 +187,20 @@ impl Account {
             .fold(self.granted.of(name), |sum, r| sum.plus(r.amount.of(name)))
     }
 
+    /// What open requests hold, or are promised to hold.
+    #[must_use]
+    pub fn held_for_requests(&self, name: &str) -> Quantity {
+        let promised = self.pending.iter().filter(|r| r.grant.starts_with(REQUEST));
+        promised.fold(self.held.of(name), |sum, r| sum.plus(r.amount.of(name)))
+    }
+
+    /// What is granted, or promised to grants.
+    #[must_use]
+    pub fn granted_to_grants(&self, name: &str) -> Quantity {
+        let all = self.charged(name).plus(self.held.of(name));
+        all.minus(self.held_for_requests(name))
+    }
+
     /// The reservation that a grant may take up.
     #[must_use]
     pub fn reservation(&self, taker: &Taker<'_>) -> Option<&Reservation> {
@@ -213,17 +236,17 @@ impl Account {
     }
 
     /// The next state of the account: settles what was taken up, drops promises to generations and attempts that are gone,
-    /// and promises what fits in the order (creation, name). Accepted grants are never displaced. A writer that is new to the
-    /// account changes nothing but the fence.
+    /// and promises what fits in the order (creation, name), to grants and to requests that are to hold. Accepted grants are
+    /// never displaced. A writer that is new to the account changes nothing but the fence.
     #[must_use]
     pub fn next(
         &self,
         total: ResourceList,
-        held: ResourceList,
+        holders: &[Claim],
         claims: &[Claim],
         writer: Writer,
     ) -> Next {
-        let wanted = self.settled(total, held, claims);
+        let wanted = self.settled(total, holders, claims);
         let as_it_is = |prove| Next {
             account: self.clone(),
             prove,
@@ -250,26 +273,26 @@ impl Account {
         }
     }
 
-    fn settled(&self, total: ResourceList, held: ResourceList, claims: &[Claim]) -> Self {
+    fn settled(&self, total: ResourceList, holders: &[Claim], claims: &[Claim]) -> Self {
+        let all = || claims.iter().chain(holders);
+        let held: ResourceList = holders.iter().map(|h| &h.admitted).sum();
         let mut next = Self {
             total,
             granted: claims.iter().map(|c| &c.admitted).sum(),
             pending: Vec::new(),
-            held,
+            held: claims.iter().fold(held, |held, c| held.plus(&c.backing)),
             fence: self.fence,
         };
         for old in &self.pending {
-            let claim = claims.iter().find(|c| old.is_for(&c.taker()));
-            let left = claim.map(Claim::increase).unwrap_or_default();
+            let Some(claim) = all().find(|c| old.is_for(&c.taker())) else {
+                continue;
+            };
+            let left = claim.increase();
             if !left.is_empty() {
-                next.pending.push(Reservation {
-                    amount: left,
-                    ..old.clone()
-                });
+                next.promise(claim, left);
             }
         }
-        let mut waiting: Vec<_> = claims
-            .iter()
+        let mut waiting: Vec<_> = all()
             .filter(|c| {
                 c.may_grow
                     && !c.increase().is_empty()
@@ -279,17 +302,25 @@ impl Account {
         waiting.sort_by(|a, b| (a.created, &a.grant).cmp(&(b.created, &b.grant)));
         for claim in waiting {
             let increase = claim.increase();
-            if next.pending.len() < MAX_PENDING && next.short_of(&increase).is_none() {
-                next.pending.push(Reservation {
-                    uid: claim.uid.clone(),
-                    grant: claim.grant.clone(),
-                    generation: claim.generation,
-                    attempt: claim.attempt,
-                    amount: increase,
-                });
+            let beyond = increase.excess_over(&claim.backing);
+            if next.pending.len() < MAX_PENDING && next.short_of(&beyond).is_none() {
+                next.promise(claim, increase);
             }
         }
+        next.held.0.retain(|_, amount| *amount > Quantity::ZERO);
         next
+    }
+
+    /// Promises an amount; what was held for it is held no longer.
+    fn promise(&mut self, claim: &Claim, amount: ResourceList) {
+        self.held = self.held.above(&claim.backing);
+        self.pending.push(Reservation {
+            uid: claim.uid.clone(),
+            grant: claim.grant.clone(),
+            generation: claim.generation,
+            attempt: claim.attempt,
+            amount,
+        });
     }
 }
 
@@ -313,6 +344,7 @@ mod tests {
             wanted: cpu(wanted),
             admitted: cpu(admitted),
             may_grow: true,
+            backing: ResourceList::default(),
         }
     }
 
@@ -330,7 +362,7 @@ mod tests {
     }
 
     fn next(account: &Account, total: i64, claims: &[Claim]) -> Account {
-        let next = account.next(cpu(total), ResourceList::default(), claims, PROVEN);
+        let next = account.next(cpu(total), &[], claims, PROVEN);
         assert!(!next.prove);
         next.account
     }
@@ -393,18 +425,72 @@ mod tests {
             fence: 9,
             proven: false,
         };
-        let taken = before.next(cpu(10), ResourceList::default(), &stale, writer);
+        let taken = before.next(cpu(10), &[], &stale, writer);
         assert!(taken.prove && taken.account.pending.is_empty());
         assert_eq!((taken.account.fence, &taken.account.granted), (9, &cpu(6)));
         let taken = taken.account;
-        let still = taken.next(cpu(10), ResourceList::default(), &stale, writer);
+        let still = taken.next(cpu(10), &[], &stale, writer);
         assert_eq!((still.account, still.prove), (taken.clone(), true));
-        let overtaken = taken.next(cpu(10), ResourceList::default(), &stale, PROVEN);
+        let overtaken = taken.next(cpu(10), &[], &stale, PROVEN);
         assert_eq!((overtaken.account, overtaken.prove), (taken.clone(), false));
         writer.proven = true;
         let fresh = [claim("a", 1, 6, 6), claim("b", 2, 6, 0)];
-        let next = taken.next(cpu(10), ResourceList::default(), &fresh, writer);
+        let next = taken.next(cpu(10), &[], &fresh, writer);
         assert_eq!((next.account, next.prove), (taken, false));
+    }
+
+    fn holding(account: &Account, holders: &[Claim], claims: &[Claim]) -> Account {
+        account.next(cpu(10), holders, claims, PROVEN).account
+    }
+
+    #[test]
+    fn a_request_holds_what_nobody_else_gets_and_gives_it_back_when_it_ends() {
+        let wants = claim("r", 2, 6, 0);
+        let promised = holding(&kept(), std::slice::from_ref(&wants), &[]);
+        assert_eq!(promised.pending[0].uid, "r");
+        let has = Claim {
+            admitted: cpu(6),
+            ..wants
+        };
+        let held = holding(
+            &promised,
+            std::slice::from_ref(&has),
+            &[claim("g", 1, 5, 0)],
+        );
+        assert!(held.pending.is_empty());
+        assert_eq!(
+            (&held.held, held.free("requests.cpu")),
+            (&cpu(6), Quantity::units(4))
+        );
+        let ended = holding(&held, &[], &[claim("g", 1, 5, 0)]);
+        assert!(ended.held.is_empty());
+        assert_eq!(ended.pending[0].uid, "g");
+    }
+
+    #[test]
+    fn what_is_held_becomes_the_charge_of_its_grant_and_nobody_comes_between() {
+        let rival = claim("rival", 1, 5, 0);
+        let backed = |admitted, backing| Claim {
+            backing: cpu(backing),
+            ..claim("g", 9, 6, admitted)
+        };
+        let held = holding(
+            &kept(),
+            &[claim("r", 2, 6, 6)],
+            std::slice::from_ref(&rival),
+        );
+        // Enacted: the same six are held for the grant, then promised to it, then charged.
+        let promised = holding(&held, &[], &[rival.clone(), backed(0, 6)]);
+        assert_eq!(promised.pending.len(), 1);
+        assert_eq!(
+            (promised.pending[0].uid.as_str(), promised.held.is_empty()),
+            ("g", true)
+        );
+        let charged = holding(&promised, &[], &[rival, backed(6, 0)]);
+        assert_eq!(
+            (charged.granted.clone(), charged.pending.len()),
+            (cpu(6), 0)
+        );
     }
 
     #[test]
@@ -414,12 +500,7 @@ mod tests {
             fence: 9,
             proven: false,
         };
-        let same = before.next(
-            cpu(10),
-            ResourceList::default(),
-            &[claim("a", 1, 6, 6)],
-            writer,
-        );
+        let same = before.next(cpu(10), &[], &[claim("a", 1, 6, 6)], writer);
         assert_eq!((same.account, same.prove), (before, false));
     }
 

@@ -125,6 +125,10 @@ pub struct ApprovalRules {
     /// Days before its end from which on a lease is announced. Default 30.
     #[schemars(range(min = 1, max = 365))]
     pub lease_notice_days: u16,
+    /// Days between the steps after a lease's end: the grant takes no growth from the end on, falls to what is in use after
+    /// so many days, and to nothing after as many again. Default 7.
+    #[schemars(range(min = 1, max = 365))]
+    pub lease_step_days: u16,
 }
 
 impl Default for ApprovalRules {
@@ -135,6 +139,7 @@ impl Default for ApprovalRules {
             test_days: 15,
             acceptance_days: 5,
             lease_notice_days: 30,
+            lease_step_days: 7,
         }
     }
 }

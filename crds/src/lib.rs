@@ -51,12 +51,17 @@ pub const GROUP: &str = "qipan.dev";
 pub const VERSION: &str = "v1alpha1";
 
 /// Plurals of the kinds that a controller of the operator works on. Its roles hold nothing of the others.
-pub const MANAGED: [&str; 5] = [
+pub const MANAGED: [&str; 10] = [
     "cloudplatforms",
+    "cloudproducts",
     "governanceprofiles",
+    "informationsystems",
+    "resourcerequests",
+    "serviceofferings",
     "sites",
     "tenantquotas",
     "tenants",
+    "workorders",
 ];
 
 /// Every kind there is: the one list that generators and completeness tests walk.

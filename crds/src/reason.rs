@@ -253,6 +253,18 @@ reasons! {
     WayInTooMany,
     /// The cluster gives no credential now.
     WayInUnavailable,
+    /// An entry of a catalog is no longer offered.
+    NoLongerOffered,
+    /// A lease ends soon.
+    LeaseEnding,
+    /// A lease has ended: nothing grows.
+    LeaseEnded,
+    /// A lease has ended: the grant falls to what is in use.
+    LeaseShrinking,
+    /// A lease has ended: the grant falls to nothing.
+    LeaseReleased,
+    /// The lease has not begun to end, or there is none.
+    LeaseRuns,
 }
 
 type Catalogue = BTreeMap<String, String>;

@@ -4,6 +4,7 @@
 //! list of the spec, one a write, by the person it names (`policies/` keeps that). What the operator makes of it is status.
 
 pub mod application;
+pub mod automatic;
 pub mod chain;
 pub mod clock;
 pub mod course;
@@ -218,6 +219,9 @@ pub struct ResourceRequestStatus {
     /// What is held for it, by pool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HoldStatus>,
+    /// Counts the promises of capacity that the request has given back: one made for an earlier attempt is not taken up.
+    #[serde(default, skip_serializing_if = "crate::account::is_zero")]
+    pub attempt: i64,
     /// What happened and when it was seen, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timeline: Vec<Event>,

@@ -223,9 +223,31 @@ pub struct TenantQuotaStatus {
     /// What is charged in the namespaces together. Absent while it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<ResourceList>,
-    /// Ready, Admitted, `InForce`, `OverGrant`, Reachable.
+    /// The highest use of each of the last days on which any was seen, oldest first: seven at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 7))]
+    pub peaks: Vec<DayPeak>,
+    /// The highest use of the last seven days. Absent while none was seen.
+    #[serde(default, rename = "peak7d", skip_serializing_if = "Option::is_none")]
+    pub peak_7d: Option<ResourceList>,
+    /// The day on which what is granted last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged_since: Option<Day>,
+    /// Since which day nothing of the grant is in use; absent while something is, or while it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<Day>,
+    /// Ready, Admitted, `InForce`, `OverGrant`, Reachable, and Current of its lease.
     #[serde(default)]
     pub conditions: Conditions,
+}
+
+/// The highest use of one day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DayPeak {
+    /// The day, in UTC+8.
+    pub day: Day,
+    /// The most that was in use of each resource.
+    pub used: ResourceList,
 }
 
 /// The ledger's entry for one namespace.

@@ -13,7 +13,7 @@ mod pools;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crds::account::Writer;
+use crds::account::{Claim, Writer};
 use crds::cloud_platform::{CloudPlatformStatus, ClusterState, PlatformMode};
 use crds::governance_profile::GovernanceProfileSpec;
 use crds::words::Day;
@@ -23,6 +23,7 @@ use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::member::MemberView;
+use crate::resource_request::hold;
 use crate::runtime::controller::{Judged, Reconciler};
 use crate::runtime::hub::{Guarded, by_name, good};
 use crate::runtime::{Children, Context, Plan};
@@ -42,12 +43,14 @@ pub struct World {
     pub writer: Writer,
     /// The grants on the platform, by pool.
     pub grants: BTreeMap<String, Vec<Grant>>,
+    /// What open requests hold, or ask to hold, by pool.
+    pub holders: BTreeMap<String, Vec<Claim>>,
 }
 
 /// A grant as its platform sees it.
 pub struct Grant {
     /// What it asks for and is charged.
-    pub claim: crds::account::Claim,
+    pub claim: Claim,
     /// What is charged in its namespaces, where that is known.
     pub used: Option<ResourceList>,
     /// Whether all of its quotas are in force.
@@ -75,11 +78,19 @@ impl Reconciler for CloudPlatforms {
         let name = platform.metadata.name.as_deref().unwrap_or_default();
         let today = crate::tenant_quota::today();
         let mut writer = cx.accounts.writer(platform.metadata.uid.as_deref());
-        let (grants, complete) = grants(cx, platform, name, today);
-        writer.proven &= complete;
+        let (mut grants, complete) = grants(cx, platform, name, today);
+        let mut holds = hold::on_platform(cx, name);
+        writer.proven &= complete && holds.complete;
+        for grant in grants.values_mut().flatten() {
+            let key = grant.claim.grant.split_once('/');
+            let key = key.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
+            let backing = key.and_then(|key| holds.backing.remove(&key));
+            grant.claim.backing = backing.unwrap_or_default();
+        }
         World {
             writer,
             grants,
+            holders: holds.holders,
             profile: cx.hub.profile().map(|p| p.spec),
             today,
             members: cx.members.of_platform(name),

@@ -3,22 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{CloudPlatform, GovernanceProfile, Site, Tenant, TenantQuota};
+use crds::{
+    CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem, ResourceRequest,
+    ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
+};
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::cloud_platform::{CloudPlatforms, docking};
+use crate::cloud_product::CloudProducts;
 use crate::governance_profile::GovernanceProfiles;
+use crate::information_system::InformationSystems;
 use crate::member::Members;
+use crate::resource_request::ResourceRequests;
 use crate::runtime::Context;
 use crate::runtime::accounts::Accounts;
 use crate::runtime::controller::{run, spawn};
 use crate::runtime::events::Events;
 use crate::runtime::hub::{Guarded, Hub, Queue, Queues};
+use crate::service_offering::ServiceOfferings;
 use crate::site::Sites;
 use crate::tenant::Tenants;
 use crate::tenant_quota::TenantQuotas;
+use crate::work_order::WorkOrders;
 
 type Reader<K> = UnboundedReceiver<ObjectRef<Guarded<K>>>;
 
@@ -28,6 +36,11 @@ struct Readers {
     platforms: Reader<CloudPlatform>,
     tenants: Reader<Tenant>,
     quotas: Reader<TenantQuota>,
+    offerings: Reader<ServiceOffering>,
+    products: Reader<CloudProduct>,
+    systems: Reader<InformationSystem>,
+    requests: Reader<ResourceRequest>,
+    orders: Reader<WorkOrder>,
     docking: UnboundedReceiver<()>,
     lost_or_found: UnboundedReceiver<String>,
 }
@@ -38,6 +51,11 @@ fn queues() -> (Queues, Readers) {
     let (platforms, on_platforms) = Queue::new();
     let (tenants, on_tenants) = Queue::new();
     let (quotas, on_quotas) = Queue::new();
+    let (offerings, on_offerings) = Queue::new();
+    let (products, on_products) = Queue::new();
+    let (systems, on_systems) = Queue::new();
+    let (requests, on_requests) = Queue::new();
+    let (orders, on_orders) = Queue::new();
     let (docking, on_docking) = mpsc::unbounded_channel();
     let (lost_or_found, on_lost_or_found) = mpsc::unbounded_channel();
     (
@@ -47,6 +65,11 @@ fn queues() -> (Queues, Readers) {
             platforms,
             tenants,
             quotas,
+            offerings,
+            products,
+            systems,
+            requests,
+            orders,
             docking,
             lost_or_found,
         },
@@ -56,6 +79,11 @@ fn queues() -> (Queues, Readers) {
             platforms: on_platforms,
             tenants: on_tenants,
             quotas: on_quotas,
+            offerings: on_offerings,
+            products: on_products,
+            systems: on_systems,
+            requests: on_requests,
+            orders: on_orders,
             docking: on_docking,
             lost_or_found: on_lost_or_found,
         },
@@ -82,32 +110,53 @@ pub async fn start(
         events: Events::start(client, identity),
         accounts: Accounts::of(fence),
     });
-    spawn("docking", dock(Arc::clone(&cx), readers.docking));
-    spawn(
-        "lost-or-found",
-        follow(Arc::clone(&cx), readers.lost_or_found),
-    );
+    every_kind(&cx, readers);
+    Ok(cx)
+}
+
+fn every_kind(cx: &Arc<Context>, on: Readers) {
+    let (hub, cx) = (&cx.hub, || Arc::clone(cx));
+    spawn("docking", dock(cx(), on.docking));
+    spawn("lost-or-found", follow(cx(), on.lost_or_found));
+    let (store, queue) = (hub.profiles.clone(), on.profiles);
     spawn(
         "governanceprofile",
-        run::<GovernanceProfiles>(Arc::clone(&cx), cx.hub.profiles.clone(), readers.profiles),
+        run::<GovernanceProfiles>(cx(), store, queue),
     );
-    spawn(
-        "site",
-        run::<Sites>(Arc::clone(&cx), cx.hub.sites.clone(), readers.sites),
-    );
-    spawn(
-        "cloudplatform",
-        run::<CloudPlatforms>(Arc::clone(&cx), cx.hub.platforms.clone(), readers.platforms),
-    );
+    spawn("site", run::<Sites>(cx(), hub.sites.clone(), on.sites));
+    let (store, queue) = (hub.platforms.clone(), on.platforms);
+    spawn("cloudplatform", run::<CloudPlatforms>(cx(), store, queue));
     spawn(
         "tenant",
-        run::<Tenants>(Arc::clone(&cx), cx.hub.tenants.clone(), readers.tenants),
+        run::<Tenants>(cx(), hub.tenants.clone(), on.tenants),
     );
     spawn(
         "tenantquota",
-        run::<TenantQuotas>(Arc::clone(&cx), cx.hub.quotas.clone(), readers.quotas),
+        run::<TenantQuotas>(cx(), hub.quotas.clone(), on.quotas),
     );
-    Ok(cx)
+    let (store, queue) = (hub.offerings.clone(), on.offerings);
+    spawn(
+        "serviceoffering",
+        run::<ServiceOfferings>(cx(), store, queue),
+    );
+    spawn(
+        "cloudproduct",
+        run::<CloudProducts>(cx(), hub.products.clone(), on.products),
+    );
+    let (store, queue) = (hub.systems.clone(), on.systems);
+    spawn(
+        "informationsystem",
+        run::<InformationSystems>(cx(), store, queue),
+    );
+    let (store, queue) = (hub.requests.clone(), on.requests);
+    spawn(
+        "resourcerequest",
+        run::<ResourceRequests>(cx(), store, queue),
+    );
+    spawn(
+        "workorder",
+        run::<WorkOrders>(cx(), hub.orders.clone(), on.orders),
+    );
 }
 
 /// Keeps the connections as the platforms, their Secrets and the day say.

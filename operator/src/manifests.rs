@@ -93,7 +93,14 @@ pub fn hub_rules() -> Vec<PolicyRule> {
         rule(GROUP, &statuses, &["update", "patch"]),
         // Finalizers are metadata of the object itself.
         rule(GROUP, &with_children, &["patch"]),
-        rule(GROUP, &["tenantquotas"], &[keys::VERB_MANAGE_CHILDREN]),
+        // An approved request is enacted: the grant is made or changed, the work given out (design §1.6).
+        rule(GROUP, &["tenantquotas"], &["create", "update"]),
+        rule(GROUP, &["workorders"], &["create"]),
+        rule(
+            GROUP,
+            &["tenantquotas"],
+            &[keys::VERB_MANAGE_CHILDREN, keys::VERB_GRANT],
+        ),
         rule("", &["namespaces"], child_verbs(ChildKind::Namespace)),
         rule(
             "rbac.authorization.k8s.io",

@@ -4,6 +4,7 @@
 //! trigger ─► observe (memory and reads only) ─► plan (pure: object, world, now) ─► apply
 //!                                                                                 ├ ledger first, by compare-and-swap
 //!                                                                                 ├ children: create, patch, prune
+//!                                                                                 ├ deeds: grants and orders from requests
 //!                                                                                 ├ finalizer, when nothing is left
 //!                                                                                 └ status, if it differs; one event
 //! ```
@@ -25,7 +26,7 @@ pub mod plan;
 
 pub use controller::{Reconciler, run};
 pub use error::Error;
-pub use plan::{Child, ChildKind, Children, Inquiry, Placed, Plan, Target};
+pub use plan::{Child, ChildKind, Children, Deed, Inquiry, Placed, Plan, Target};
 
 use std::sync::Arc;
 

@@ -174,7 +174,7 @@ impl Reconciler for Tenants {
         summarise(&mut status, world);
         let budget = tenant.spec.budget.as_ref().map(|budget| {
             let total = validate::canonical("spec.budget", budget).unwrap_or_default();
-            account(tenant).next(total, ResourceList::default(), &world.claims, world.writer)
+            account(tenant).next(total, &[], &world.claims, world.writer)
         });
         let inquiries = tenant_inquiries(tenant, budget.as_ref());
         status.budget = budget.map(|next| next.account);
@@ -313,6 +313,8 @@ fn claim(cx: &Context, unit: &str, quota: &TenantQuota) -> Option<Claim> {
             && by_those_above
             && room_below
             && quota.metadata.deletion_timestamp.is_none(),
+        // Budgets hold nothing for requests: what is asked for is refused there when it is submitted, and again when enacted.
+        backing: ResourceList::default(),
     })
 }
 

@@ -46,6 +46,8 @@ pub struct World {
     pub tenant: Option<Tenant>,
     /// The budgets above it, root first: the tenant's name and the account.
     pub budgets: Vec<(String, Account)>,
+    /// What a request holds for it in its pool.
+    pub backing: ResourceList,
     /// What is known of its namespaces.
     pub leaves: Leaves,
     /// The time by the steady clock, for what must have lasted.
@@ -102,6 +104,7 @@ impl Reconciler for TenantQuotas {
                 .as_ref()
                 .map(|t| crate::tenant::budgets(cx, t))
                 .unwrap_or_default(),
+            backing: crate::resource_request::hold::behind(cx, quota),
             leaves: observe::look(cx, quota, cluster.as_deref(), steady),
             steady,
             contact: spec
@@ -217,7 +220,7 @@ impl<'a> Pass<'a> {
             return Ok(admitted);
         };
         validate::may_grow(self.quota, platform, valid, self.world.today)?;
-        view::promised(self.quota, platform, &self.world.budgets, &increase)?;
+        view::promised(self.quota, platform, self.world, &increase)?;
         Ok(admitted.max(&valid.wanted))
     }
 
@@ -264,6 +267,7 @@ impl<'a> Pass<'a> {
             requeue: soonest(until(step.look_again, self.world.steady), self.grace_left()),
             children,
             heir_of: self.world.leaves.heir_of.clone(),
+            deeds: Vec::new(),
             remove: Vec::new(),
             status: self.status,
             ledger_first,
@@ -491,6 +495,7 @@ impl<'a> Pass<'a> {
             requeue: until(step.look_again, self.world.steady),
             children,
             heir_of: self.world.leaves.heir_of.clone(),
+            deeds: Vec::new(),
             remove,
             status: self.status,
             ledger_first,

@@ -7,6 +7,9 @@ use anyhow::Result;
 use harness::rights::{Held, held_by};
 use harness::world::{MEMBER, World};
 use harness::{Event, HUB, Spec};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::Api;
+use kube::api::DeleteParams;
 
 #[path = "roles/scenario.rs"]
 mod scenario;
@@ -19,6 +22,11 @@ const ACCOUNTS: [(&str, &str); 2] = [("qipan-operator", HUB), ("qipan-operator",
 #[tokio::test(flavor = "multi_thread")]
 async fn every_right_is_used_none_is_missing_and_without_any_one_something_is_refused() {
     let mut world = World::start(Spec::default()).await.unwrap();
+    // What everybody may anyway would hide what the accounts' own roles lack.
+    let hub = world.testbed.client(HUB).await.unwrap();
+    let bindings: Api<ClusterRoleBinding> = Api::all(hub);
+    let at_once = DeleteParams::default();
+    bindings.delete("qipan:catalog", &at_once).await.unwrap();
     scenario::play(&mut world).await.unwrap();
     // From here on nobody may stumble over a role that is a right short.
     world.operator.program.stop();

@@ -414,8 +414,8 @@ fn fits(application: &Application, around: Around<'_>, effect: &PoolEffect) -> R
             .with("asked", asked)
             .with("free", free)
             .with("total", account.total.of(name))
-            .with("granted", account.charged(name))
-            .with("held", account.held.of(name))
+            .with("granted", account.granted_to_grants(name))
+            .with("held", account.held_for_requests(name))
             .with("missing", asked.minus(free)))
     })
 }

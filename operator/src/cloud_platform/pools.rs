@@ -55,6 +55,7 @@ pub(super) fn grant(
         wanted: valid.map(|v| v.wanted).unwrap_or_default(),
         admitted: status.admitted.clone(),
         may_grow: grows,
+        backing: ResourceList::default(),
     };
     let in_force = status.conditions.is_true(crds::ConditionType::InForce);
     Grant {
@@ -95,8 +96,9 @@ pub(super) fn pools(platform: &CloudPlatform, world: &World) -> (Vec<PoolStatus>
             .unwrap_or_default();
         let claims: Vec<Claim> = grants.iter().map(|g| g.claim.clone()).collect();
         let account = before.map(|p| p.account.clone()).unwrap_or_default();
-        let held = account.held.clone();
-        let next = account.next(total(pool), held, &claims, world.writer);
+        let holders = world.holders.get(&pool.name).map(Vec::as_slice);
+        let holders = holders.unwrap_or_default();
+        let next = account.next(total(pool), holders, &claims, world.writer);
         prove |= next.prove;
         let account = next.account;
         PoolStatus {

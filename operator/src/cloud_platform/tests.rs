@@ -34,6 +34,7 @@ fn world() -> World {
         contact: Some(at(10)),
         uid: Some("k-1".into()),
         credential_until: None,
+        endpoint: None,
         facts: crate::member::Facts::default(),
     };
     view.facts.enforcement = Some(Enforcement::Full);
@@ -46,6 +47,7 @@ fn world() -> World {
             proven: true,
         },
         grants: BTreeMap::new(),
+        holders: BTreeMap::new(),
     }
 }
 

@@ -93,6 +93,8 @@ pub struct MemberView {
     pub uid: Option<String>,
     /// When the credential ends.
     pub credential_until: Option<Timestamp>,
+    /// The address of its API server, as its kubeconfig says.
+    pub endpoint: Option<String>,
     /// What was read of it.
     pub facts: Facts,
 }
@@ -211,6 +213,7 @@ impl Members {
                 contact: None,
                 uid: None,
                 credential_until: None,
+                endpoint: None,
                 facts: Facts::default(),
             };
             let (members, member) = (Arc::clone(self), key.clone());
@@ -263,7 +266,14 @@ impl Members {
             Source::Kubeconfig { secret, text } => {
                 let unusable = |why: &KubeconfigError| refuse(why.verdict(secret));
                 let credential = Credential::read(text).await.map_err(|why| unusable(&why))?;
-                self.note_credential(key, credential.until);
+                let url = &credential.config.cluster_url;
+                let host = url.host().unwrap_or_default();
+                let port = url
+                    .port_u16()
+                    .map_or_else(String::new, |port| format!(":{port}"));
+                // Without what else may stand in an address: a user's name is nobody's to know.
+                let endpoint = format!("https://{host}{port}{}", url.path().trim_end_matches('/'));
+                self.note_credential(key, credential.until, endpoint);
                 if let Some(until) = credential.until.filter(|until| *until <= wall()) {
                     return Err(refuse(
                         Verdict::no(Reason::CredentialExpired)
@@ -392,9 +402,10 @@ impl Members {
         }
     }
 
-    fn note_credential(&self, key: &MemberKey, until: Option<Timestamp>) {
+    fn note_credential(&self, key: &MemberKey, until: Option<Timestamp>, endpoint: String) {
         if let Some(entry) = self.entries().get_mut(key) {
             entry.view.credential_until = until;
+            entry.view.endpoint = Some(endpoint);
         }
     }
 

@@ -6,12 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crds::account::{Claim, Writer};
-use crds::{ResourceList, TenantQuota};
+use crds::resource_request::HoldStatus;
+use crds::{ResourceList, ResourceRequest, TenantQuota};
 use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Resource as _, ResourceExt as _};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::apply::deadline;
@@ -71,6 +73,7 @@ impl Unreadable {
             wanted: admitted.clone(),
             admitted: admitted.clone(),
             may_grow: false,
+            backing: ResourceList::default(),
         }
     }
 }
@@ -98,6 +101,8 @@ pub struct Accounts {
     proven: Mutex<HashSet<String>>,
     /// Grants of a broken shape, by UID.
     unreadable: Mutex<BTreeMap<String, Unreadable>>,
+    /// What requests of a broken shape hold, by UID.
+    held: Mutex<BTreeMap<String, Vec<HoldStatus>>>,
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -112,6 +117,7 @@ impl Accounts {
             fence,
             proven: Mutex::default(),
             unreadable: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 
@@ -130,6 +136,17 @@ impl Accounts {
         lock(&self.unreadable).insert(uid.to_owned(), found.clone()) != Some(found)
     }
 
+    /// Notes what a request of a broken shape holds. Returns whether that is news.
+    pub fn note_held(&self, uid: &str, held: Vec<HoldStatus>) -> bool {
+        lock(&self.held).insert(uid.to_owned(), held.clone()) != Some(held)
+    }
+
+    /// What a request of a broken shape holds; `None` where it was not looked at yet.
+    #[must_use]
+    pub fn held_by_unreadable(&self, uid: &str) -> Option<Vec<HoldStatus>> {
+        lock(&self.held).get(uid).cloned()
+    }
+
     /// What a grant of a broken shape is charged; `None` where it was not looked at yet.
     fn unreadable(&self, uid: &str) -> Option<Unreadable> {
         lock(&self.unreadable).get(uid).cloned()
@@ -140,13 +157,18 @@ impl Accounts {
 const TRIES: u32 = 10;
 const APART: Duration = Duration::from_millis(50);
 
-/// Makes sure that every grant is known at least as it stands now; from then on the account of this object may be counted.
+/// Makes sure that every grant and every request is known at least as it stands now; from then on the account of this object
+/// may be counted.
 ///
 /// # Errors
 /// [`Error::Stale`] while the watch has not brought all of it: the pass comes again.
 pub async fn prove(cx: &Context, uid: &str) -> Result<(), Error> {
     for _ in 0..TRIES {
-        if all_known(cx).await? {
+        let grants: Api<TenantQuota> = Api::all(cx.hub.client.clone());
+        let requests: Api<ResourceRequest> = Api::all(cx.hub.client.clone());
+        if all_known("list the grants", &grants, &cx.hub.quotas).await?
+            && all_known("list the requests", &requests, &cx.hub.requests).await?
+        {
             lock(&cx.accounts.proven).insert(uid.to_owned());
             return Ok(());
         }
@@ -155,14 +177,16 @@ pub async fn prove(cx: &Context, uid: &str) -> Result<(), Error> {
     Err(Error::Stale)
 }
 
-/// Whether every grant that is listed now is known at least so.
-async fn all_known(cx: &Context) -> Result<bool, Error> {
-    let api: Api<TenantQuota> = Api::all(cx.hub.client.clone());
+/// Whether every object that is listed now is known at least so.
+async fn all_known<K>(action: &str, api: &Api<K>, store: &Store<Guarded<K>>) -> Result<bool, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + 'static,
+{
     let mut page = ListParams::default().limit(1000);
     loop {
         // No resource version is asked for: the answer is as new as the storage.
-        let list = deadline("list the grants", api.list_metadata(&page)).await?;
-        if !list.items.iter().all(|there| known(cx, there)) {
+        let list = deadline(action, api.list_metadata(&page)).await?;
+        if !list.items.iter().all(|there| known(store, there)) {
             return Ok(false);
         }
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -172,11 +196,14 @@ async fn all_known(cx: &Context) -> Result<bool, Error> {
     }
 }
 
-/// Whether a grant is in the cache as it was listed, or newer.
-fn known(cx: &Context, there: &PartialObjectMeta<TenantQuota>) -> bool {
+/// Whether an object is in the cache as it was listed, or newer.
+fn known<K>(store: &Store<Guarded<K>>, there: &PartialObjectMeta<K>) -> bool
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
     let version = |text: Option<String>| text.and_then(|v| v.parse::<u64>().ok());
     let name = ObjectRef::new(&there.name_any()).within(&there.namespace().unwrap_or_default());
-    let Some(cached) = cx.hub.quotas.get(&name) else {
+    let Some(cached) = store.get(&name) else {
         return false;
     };
     match (

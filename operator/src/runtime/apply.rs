@@ -1,6 +1,7 @@
 //! The only room that writes to Kubernetes. Every call has a deadline; every write is counted.
 
 mod children;
+mod deeds;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -201,6 +202,10 @@ pub async fn apply<K: Managed>(
     if let Children::Exactly(children) = &plan.children {
         let owner = owner_of(&written.object);
         children::write_children(cx, &owner, &plan.heir_of, children, &written.children).await?;
+    }
+    for deed in &plan.deeds {
+        deeds::carry_out(&cx.hub.client, deed).await?;
+        written.children.fetch_add(1, Ordering::Relaxed);
     }
     for (target, namespace, uid) in &plan.remove {
         let connection = cx.members.connection(target)?;

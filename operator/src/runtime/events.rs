@@ -42,11 +42,19 @@ impl Events {
     pub fn judged(&self, object: &ObjectReference, condition: &Condition) {
         if matches!(
             condition.reason.as_str(),
-            "Progressing" | "AwaitingEnforcement" | "AwaitingPool" | "Declared"
+            "Progressing"
+                | "AwaitingEnforcement"
+                | "AwaitingHold"
+                | "AwaitingPool"
+                | "Declared"
+                | "Submitted"
         ) {
             return;
         }
-        let good = condition.status == ConditionStatus::True;
+        // What people do with a request is its course, not a warning.
+        let course = ["Reviewing", "Approved", "Provisioning", "Withdrawn"];
+        let good = condition.status == ConditionStatus::True
+            || course.contains(&condition.reason.as_str());
         let event = Event {
             type_: if good {
                 EventType::Normal

@@ -1,11 +1,13 @@
 //! What is known of the hub: one watch per kind, shared by every controller, and who is told of a change.
 
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crds::{CloudPlatform, GovernanceProfile, Site, Tenant, TenantQuota};
+use crds::{
+    CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem, ResourceRequest,
+    ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
+};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::DeserializeGuard;
@@ -16,6 +18,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use super::controller::spawn;
+
+mod links;
+
+pub use links::Links;
 
 /// A watch that says nothing for this long is asked again: a dead connection shows within it.
 pub const WATCH_SECONDS: u32 = 30;
@@ -65,6 +71,16 @@ pub struct Queues {
     pub tenants: Queue<Tenant>,
     /// Grants.
     pub quotas: Queue<TenantQuota>,
+    /// The service catalog.
+    pub offerings: Queue<ServiceOffering>,
+    /// The product catalog.
+    pub products: Queue<CloudProduct>,
+    /// The register of systems.
+    pub systems: Queue<InformationSystem>,
+    /// Requests.
+    pub requests: Queue<ResourceRequest>,
+    /// Work orders.
+    pub orders: Queue<WorkOrder>,
     /// The connections are to be looked at again.
     pub docking: mpsc::UnboundedSender<()>,
     /// A cluster of this platform was lost or found: its grants are to be judged again.
@@ -89,6 +105,16 @@ pub struct Hub {
     pub tenants: Store<Guarded<Tenant>>,
     /// Grants.
     pub quotas: Store<Guarded<TenantQuota>>,
+    /// The service catalog.
+    pub offerings: Store<Guarded<ServiceOffering>>,
+    /// The product catalog.
+    pub products: Store<Guarded<CloudProduct>>,
+    /// The register of systems.
+    pub systems: Store<Guarded<InformationSystem>>,
+    /// Requests.
+    pub requests: Store<Guarded<ResourceRequest>>,
+    /// Work orders.
+    pub orders: Store<Guarded<WorkOrder>>,
     /// The kubeconfig Secrets.
     pub secrets: Store<Secret>,
     /// Asks for passes.
@@ -123,6 +149,11 @@ impl Hub {
             sites: self.sites.clone(),
             tenants: self.tenants.clone(),
             quotas: self.quotas.clone(),
+            offerings: self.offerings.clone(),
+            products: self.products.clone(),
+            systems: self.systems.clone(),
+            requests: self.requests.clone(),
+            orders: self.orders.clone(),
         }
     }
 
@@ -132,6 +163,11 @@ impl Hub {
         self.platforms.wait_until_ready().await?;
         self.tenants.wait_until_ready().await?;
         self.quotas.wait_until_ready().await?;
+        self.offerings.wait_until_ready().await?;
+        self.products.wait_until_ready().await?;
+        self.systems.wait_until_ready().await?;
+        self.requests.wait_until_ready().await?;
+        self.orders.wait_until_ready().await?;
         self.secrets.wait_until_ready().await?;
         Ok(())
     }
@@ -161,6 +197,11 @@ impl Hub {
         }
     }
 
+    /// Asks for a pass over every platform.
+    pub fn every_platform(&self) {
+        self.links().every_platform();
+    }
+
     /// The one profile.
     #[must_use]
     pub fn profile(&self) -> Option<GovernanceProfile> {
@@ -182,31 +223,20 @@ impl Hub {
             namespaces.get("kube-system"),
         )
         .await?;
-        let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
-        let all = watcher::Config::default();
-        let (profiles, on_profiles) = watch(
-            Api::all(client.clone()),
-            all.clone(),
-            |_, _: &Guarded<GovernanceProfile>, hub| hub.everything(),
-        );
-        let (sites, on_sites) = watch(
-            Api::all(client.clone()),
-            all.clone(),
-            |_, site: &Guarded<Site>, hub| {
-                hub.queues.sites.push(&name(site));
-                hub.every_platform();
-            },
-        );
-        let (platforms, on_platforms) =
-            watch(Api::all(client.clone()), all.clone(), platform_changed);
-        let (tenants, on_tenants) = watch(Api::all(client.clone()), all.clone(), tenant_changed);
-        let (quotas, on_quotas) = watch(Api::all(client.clone()), all, quota_changed);
-        let labelled =
-            watcher::Config::default().labels(&format!("{}=true", crds::keys::KUBECONFIG));
-        let (secrets, on_secrets) = watch(secrets, labelled, |_, _: &Secret, hub| {
-            let _ = hub.queues.docking.send(());
-            hub.every_platform();
-        });
+        let all = watcher::Config::default;
+        let (profiles, on_profiles) = watch(Api::all(client.clone()), all(), links::profile);
+        let (sites, on_sites) = watch(Api::all(client.clone()), all(), links::site);
+        let (platforms, on_platforms) = watch(Api::all(client.clone()), all(), links::platform);
+        let (tenants, on_tenants) = watch(Api::all(client.clone()), all(), links::tenant);
+        let (quotas, on_quotas) = watch(Api::all(client.clone()), all(), links::quota);
+        let (offerings, on_offerings) = watch(Api::all(client.clone()), all(), links::offering);
+        let (products, on_products) = watch(Api::all(client.clone()), all(), links::product);
+        let (systems, on_systems) = watch(Api::all(client.clone()), all(), links::system);
+        let (requests, on_requests) = watch(Api::all(client.clone()), all(), links::request);
+        let (orders, on_orders) = watch(Api::all(client.clone()), all(), links::order);
+        let labelled = all().labels(&format!("{}=true", crds::keys::KUBECONFIG));
+        let own = Api::<Secret>::namespaced(client.clone(), namespace);
+        let (secrets, on_secrets) = watch(own, labelled, links::secret);
         let hub = Self {
             client,
             uid: system.metadata.uid.unwrap_or_default(),
@@ -216,6 +246,11 @@ impl Hub {
             platforms,
             tenants,
             quotas,
+            offerings,
+            products,
+            systems,
+            requests,
+            orders,
             secrets,
             queues,
         };
@@ -226,6 +261,11 @@ impl Hub {
             on_platforms,
             on_tenants,
             on_quotas,
+            on_offerings,
+            on_products,
+            on_systems,
+            on_requests,
+            on_orders,
             on_secrets,
         ] {
             start(links.clone());
@@ -234,225 +274,6 @@ impl Hub {
         links.everything();
         Ok(hub)
     }
-}
-
-/// What a change reaches: the queues, and the stores to find who is concerned.
-#[derive(Clone)]
-pub struct Links {
-    /// Asks for passes.
-    pub queues: Queues,
-    sites: Store<Guarded<Site>>,
-    platforms: Store<Guarded<CloudPlatform>>,
-    tenants: Store<Guarded<Tenant>>,
-    quotas: Store<Guarded<TenantQuota>>,
-}
-
-impl Links {
-    fn every_platform(&self) {
-        for platform in self.platforms.state() {
-            self.queues.platforms.push(&name(platform.as_ref()));
-        }
-    }
-
-    fn everything(&self) {
-        self.queues.profiles.push("default");
-        let _ = self.queues.docking.send(());
-        self.every_platform();
-        for site in self.sites.state() {
-            self.queues.sites.push(&name(site.as_ref()));
-        }
-        for tenant in self.tenants.state() {
-            self.queues.tenants.push(&name(tenant.as_ref()));
-        }
-        for quota in self.quotas.state() {
-            let namespace = quota.meta().namespace.clone().unwrap_or_default();
-            self.queues
-                .quotas
-                .push_in(&namespace, &name(quota.as_ref()));
-        }
-    }
-
-    /// A change may free or take room in the budgets above.
-    fn every_budget(&self) {
-        for tenant in self.tenants.state() {
-            if tenant.0.as_ref().is_ok_and(|t| t.spec.budget.is_some()) {
-                self.queues.tenants.push(&name(tenant.as_ref()));
-            }
-        }
-    }
-
-    fn grants_where(&self, concerned: impl Fn(&TenantQuota) -> bool) {
-        for quota in self.quotas.state() {
-            if let Ok(quota) = &quota.0
-                && concerned(quota)
-            {
-                self.queues.quotas.push_in(
-                    quota.metadata.namespace.as_deref().unwrap_or_default(),
-                    quota.metadata.name.as_deref().unwrap_or_default(),
-                );
-            }
-        }
-    }
-
-    fn platforms_of(&self, concerned: impl Fn(&TenantQuota) -> bool) {
-        let state = self.quotas.state();
-        let concerned = state
-            .iter()
-            .filter_map(|q| q.0.as_ref().ok().filter(|q| concerned(q)));
-        let platforms: BTreeSet<_> = concerned.map(|q| q.spec.platform.as_str()).collect();
-        for platform in platforms {
-            self.queues.platforms.push(platform);
-        }
-    }
-
-    fn grants_promised(&self, account: &crds::Account) {
-        for reservation in &account.pending {
-            if let Some((namespace, name)) = reservation.grant.split_once('/') {
-                self.queues.quotas.push_in(namespace, name);
-            }
-        }
-    }
-}
-
-fn name<K: Resource>(object: &K) -> String {
-    object.meta().name.clone().unwrap_or_default()
-}
-
-/// Whether something is free in `new` that was not in `old`: only then can an account serve whom it refused.
-fn freed(old: Option<&crds::Account>, new: &crds::Account) -> bool {
-    let Some(old) = old else { return true };
-    let mut names = new.total.0.keys();
-    names.any(|name| new.free(name) > old.free(name))
-}
-
-/// Whether a grant was refused, or was not answered yet.
-fn waits(quota: &TenantQuota) -> bool {
-    !quota
-        .status
-        .as_ref()
-        .is_some_and(|s| s.conditions.is_true(crds::ConditionType::Admitted))
-}
-
-/// Whether nothing was said yet of this generation of a grant's spec.
-fn unanswered(quota: &TenantQuota) -> bool {
-    let admitted = quota.status.as_ref();
-    let admitted = admitted.and_then(|s| s.conditions.get(crds::ConditionType::Admitted));
-    admitted.is_none_or(|c| {
-        c.observed_generation != quota.metadata.generation
-            || c.status == crds::ConditionStatus::Unknown
-    })
-}
-
-fn platform_changed(
-    old: Option<&Guarded<CloudPlatform>>,
-    new: &Guarded<CloudPlatform>,
-    links: &Links,
-) {
-    let platform = name(new);
-    links.queues.platforms.push(&platform);
-    let (old, Ok(new)) = (old.and_then(|o| o.0.as_ref().ok()), &new.0) else {
-        links.grants_where(|q| q.spec.platform == platform);
-        return;
-    };
-    if old.is_none_or(|o| o.metadata.generation != new.metadata.generation) {
-        let _ = links.queues.docking.send(());
-        links.every_platform();
-        links.grants_where(|q| q.spec.platform == platform);
-        return;
-    }
-    let pools = |p: &CloudPlatform| {
-        p.status
-            .as_ref()
-            .map(|s| s.pools.clone())
-            .unwrap_or_default()
-    };
-    let (before, after) = (old.map(pools).unwrap_or_default(), pools(new));
-    if before != after {
-        for pool in &after {
-            let mut old = before.iter().filter(|p| p.name == pool.name);
-            links.grants_promised(&pool.account);
-            let freed = freed(old.next().map(|p| &p.account), &pool.account);
-            // What was refused stays refused while nothing is freed; who was not answered is.
-            let concerned = |q: &TenantQuota| {
-                q.spec.platform == platform && q.spec.pool == pool.name && waits(q)
-            };
-            links.grants_where(|q| concerned(q) && (freed || unanswered(q)));
-        }
-        links.every_budget();
-    }
-}
-
-fn tenant_changed(old: Option<&Guarded<Tenant>>, new: &Guarded<Tenant>, links: &Links) {
-    let tenant = name(new);
-    links.queues.tenants.push(&tenant);
-    let ready = |t: &Guarded<Tenant>| {
-        let status =
-            t.0.as_ref()
-                .ok()
-                .and_then(|t| t.status.clone())
-                .unwrap_or_default();
-        (
-            status.conditions.is_true(crds::ConditionType::Ready),
-            t.0.as_ref().ok().and_then(|t| t.metadata.generation),
-        )
-    };
-    let budget = |t: &Guarded<Tenant>| t.0.as_ref().ok().and_then(|t| t.status.clone()?.budget);
-    if old.is_none_or(|o| ready(o) != ready(new)) {
-        for other in links.tenants.state() {
-            if other
-                .0
-                .as_ref()
-                .is_ok_and(|t| t.spec.parent.as_deref() == Some(&tenant))
-            {
-                links.queues.tenants.push(&name(other.as_ref()));
-            }
-        }
-        let namespace = crds::keys::tenant_namespace(&tenant);
-        links.grants_where(|q| q.metadata.namespace.as_deref() == Some(&namespace));
-        // Whether its grants may grow is the platforms' question.
-        links.every_platform();
-    }
-    if old.and_then(budget) != budget(new) {
-        let before = old.and_then(budget);
-        if let Some(account) = budget(new) {
-            links.grants_promised(&account);
-            let freed = freed(before.as_ref(), &account);
-            links.grants_where(|q| waits(q) && (freed || unanswered(q)));
-            if freed {
-                // The pools did not promise what this budget would have refused.
-                links.platforms_of(waits);
-            }
-        }
-        links.every_budget();
-    }
-}
-
-fn quota_changed(old: Option<&Guarded<TenantQuota>>, new: &Guarded<TenantQuota>, links: &Links) {
-    let namespace = new.meta().namespace.clone().unwrap_or_default();
-    links.queues.quotas.push_in(&namespace, &name(new));
-    // What an account sees of a grant: its spec, its deletion, what it is charged and uses.
-    let account = |q: &Guarded<TenantQuota>| {
-        let quota = q.0.as_ref().ok();
-        let status = quota.and_then(|q| q.status.clone());
-        (
-            quota.and_then(|q| q.metadata.generation),
-            q.meta().deletion_timestamp.is_some(),
-            status.as_ref().map(|s| s.admitted.clone()),
-            status.as_ref().and_then(|s| s.used.clone()),
-            status.as_ref().map(|s| s.attempt),
-            status.is_some_and(|s| s.conditions.is_true(crds::ConditionType::InForce)),
-        )
-    };
-    if old.is_some_and(|o| account(o) == account(new)) {
-        return;
-    }
-    if let Ok(quota) = &new.0 {
-        links.queues.platforms.push(&quota.spec.platform);
-    }
-    if let Some(tenant) = crds::keys::tenant_of_namespace(&namespace) {
-        links.queues.tenants.push(tenant);
-    }
-    links.every_budget();
 }
 
 type Start = Box<dyn FnOnce(Links) + Send>;

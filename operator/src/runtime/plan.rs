@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crds::{TenantQuota, WorkOrder};
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
@@ -68,7 +69,7 @@ impl ChildKind {
     }
 }
 
-/// Everything that the operator may write beside `qipan.dev` objects, events and its Lease.
+/// Everything that the operator may write beside `qipan.dev` objects (their status, and [`Deed`]), events and its Lease.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Child {
     /// See [`ChildKind::Namespace`].
@@ -159,6 +160,17 @@ pub enum Children {
     Exactly(Vec<Placed>),
 }
 
+/// What carries out a decision of people: an object of Qipan's own that the operator writes for them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// A grant that is not there.
+    Grant(Box<TenantQuota>),
+    /// A grant as it is to be, over the version that was decided on.
+    Regrant(Box<TenantQuota>),
+    /// Work for the operations provider.
+    Order(Box<WorkOrder>),
+}
+
 /// A question that a cache cannot answer, since an answer from before some moment would be worth nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inquiry {
@@ -183,6 +195,8 @@ pub struct Plan<S> {
     pub children: Children,
     /// Owners that are gone and whose namespaces this object takes over.
     pub heir_of: Vec<String>,
+    /// What is written on the hub to carry out what was decided, once the ledger is stored.
+    pub deeds: Vec<Deed>,
     /// Namespaces that are to be deleted, with the UID that they must have.
     pub remove: Vec<(Target, String, String)>,
     /// The status that should be there. Where its ledger differs from the stored one it is written before the children.
@@ -203,6 +217,7 @@ impl<S> Plan<S> {
         Self {
             children: Children::Keep,
             heir_of: Vec::new(),
+            deeds: Vec::new(),
             remove: Vec::new(),
             status,
             ledger_first: false,

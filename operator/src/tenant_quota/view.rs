@@ -38,9 +38,10 @@ pub(super) fn is_promised(quota: &TenantQuota, world: &World) -> bool {
 pub(super) fn promised(
     quota: &TenantQuota,
     platform: &CloudPlatform,
-    budgets: &[(String, Account)],
+    world: &World,
     increase: &ResourceList,
 ) -> Result<(), Verdict> {
+    let budgets = &world.budgets;
     let await_pool = || {
         Verdict::unknown(Reason::AwaitingPool)
             .with("platform", &quota.spec.platform)
@@ -48,11 +49,14 @@ pub(super) fn promised(
     };
     let taker = Taker::from(quota);
     let pool = pool_of(quota, platform).ok_or_else(await_pool)?;
-    if let Some(short) = pool.refuses(&taker, increase) {
+    // What is held for it already is not asked of what is free.
+    let beyond = increase.excess_over(&world.backing);
+    if let Some(short) = pool.refuses(&taker, &beyond) {
         let verdict = Verdict::no(Reason::PoolExhausted)
             .with("platform", &quota.spec.platform)
             .with("pool", &quota.spec.pool);
-        return Err(figures(verdict, pool, &short).with("held", pool.held.of(&short.resource)));
+        let held = pool.held_for_requests(&short.resource);
+        return Err(figures(verdict, pool, &short).with("held", held));
     }
     for (tenant, budget) in budgets {
         if let Some(short) = budget.refuses(&taker, increase) {
@@ -76,7 +80,7 @@ fn figures(verdict: Verdict, account: &Account, short: &Shortage) -> Verdict {
         .with("free", short.free)
         .with("missing", short.asked.minus(short.free))
         .with("total", account.total.of(&short.resource))
-        .with("granted", account.charged(&short.resource))
+        .with("granted", account.granted_to_grants(&short.resource))
 }
 
 pub(super) fn admitted(quota: &TenantQuota, wanted: &ResourceList) -> Verdict {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use harness::rights::{Held, Right};
-use harness::world::{MEMBER, World};
+use harness::world::{MEMBER, World, grant};
 use harness::{
     Event, HUB, NAMESPACE, client_from_file, client_from_text, eventually, hub_kubeconfig,
     member_kubeconfig,
@@ -111,36 +111,44 @@ fn needing(right: &Right, cluster: &str, asked: &[Event]) -> Result<Needing> {
                 body: json!({ "metadata": { "annotations": { "probe": "true" } } }),
             })
         }
-        verb => {
-            let event = asked
-                .iter()
-                .find(|event| right.covers(event))
-                .context("never used")?;
-            let path = event.request_uri.split('?').next().unwrap_or_default();
-            let (method, query) = match verb {
-                "watch" => ("GET", "watch=true&timeoutSeconds=1".to_owned()),
-                "get" | "list" => (
-                    "GET",
-                    event
-                        .request_uri
-                        .split_once('?')
-                        .map_or("", |(_, query)| query)
-                        .to_owned(),
-                ),
-                "create" => ("POST", dry.to_owned()),
-                "update" => ("PUT", dry.to_owned()),
-                "patch" => ("PATCH", dry.to_owned()),
-                "delete" => ("DELETE", "dryRun=All".to_owned()),
-                other => anyhow::bail!("no request has the verb {other}"),
-            };
-            // An empty body: whether it is allowed is asked before it is read.
-            Ok(Needing {
-                method,
-                path: format!("{path}?{query}"),
-                body: json!({}),
-            })
-        }
+        "grant" => Ok(Needing {
+            method: "POST",
+            path: format!("/apis/qipan.dev/v1alpha1/namespaces/qp-{TENANT}/tenantquotas?{dry}"),
+            body: grant(TENANT, "probe", 1, &[]),
+        }),
+        _ => as_it_was_sent(right, asked, dry),
     }
+}
+
+/// The request of the audit log that made use of a right.
+fn as_it_was_sent(right: &Right, asked: &[Event], dry: &str) -> Result<Needing> {
+    let event = asked
+        .iter()
+        .find(|event| right.covers(event))
+        .context("never used")?;
+    let path = event.request_uri.split('?').next().unwrap_or_default();
+    let (method, query) = match right.verb.as_str() {
+        "watch" => ("GET", "watch=true&timeoutSeconds=1".to_owned()),
+        "get" | "list" => (
+            "GET",
+            event
+                .request_uri
+                .split_once('?')
+                .map_or("", |(_, query)| query)
+                .to_owned(),
+        ),
+        "create" => ("POST", dry.to_owned()),
+        "update" => ("PUT", dry.to_owned()),
+        "patch" => ("PATCH", dry.to_owned()),
+        "delete" => ("DELETE", "dryRun=All".to_owned()),
+        other => anyhow::bail!("no request has the verb {other}"),
+    };
+    // An empty body: whether it is allowed is asked before it is read.
+    Ok(Needing {
+        method,
+        path: format!("{path}?{query}"),
+        body: json!({}),
+    })
 }
 
 /// Sends a request; gives the refusal if it is one for want of a right, whatever else may be wrong with it.
