@@ -28,6 +28,8 @@ use crate::work_orders;
 
 /// So many of a kind are shown; the rest is behind a link.
 const SHOWN: usize = 10;
+/// So many things that are wrong are shown beside them.
+const WRONG: usize = 5;
 
 /// Something that waits.
 pub struct Task {
@@ -85,8 +87,8 @@ pub async fn page(visit: Visit) -> Result<Response, AppError> {
     let more = tasks.len().saturating_sub(SHOWN);
     tasks.truncate(SHOWN);
     let mut notices = crate::overview::notices(&wording, &visible);
-    let left = notices.len().saturating_sub(SHOWN);
-    notices.truncate(SHOWN);
+    let left = notices.len().saturating_sub(WRONG);
+    notices.truncate(WRONG);
     let html = Mine {
         p: visit.page(&visible, title),
         bulletins: bulletins::now(&visit.state, lang, false, visit.now).await,
