@@ -324,8 +324,9 @@ impl Reason {
     }
 }
 
-/// The figures of a sentence under a template, and how many letters of it the template has itself.
-fn read(template: &str, sentence: &str) -> Option<(usize, BTreeMap<String, String>)> {
+/// The figures of a sentence under a template with `{figures}`, and how many letters of it the template has itself.
+#[must_use]
+pub fn read(template: &str, sentence: &str) -> Option<(usize, BTreeMap<String, String>)> {
     let (first, rest) = template.split_once('{').unwrap_or((template, ""));
     let mut left = sentence.strip_prefix(first)?;
     let mut letters = first.len();

@@ -3,10 +3,40 @@
 //! The API server knows English only. A sentence that was worded from the reasons' catalogue is recognised and worded anew with
 //! the same figures; any other stands as kubectl prints it, after a sentence that says which rule it was.
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
 use crds::Reason;
+use serde::Deserialize;
 
 use crate::cluster::write::{Refusal, WriteError};
 use crate::health::Wording;
+use crate::i18n::Lang;
+
+/// A sentence of an admission policy, and the same in Chinese.
+#[derive(Debug, Deserialize)]
+struct Rule {
+    en: String,
+    zh: String,
+}
+
+fn rules() -> &'static [Rule] {
+    static RULES: OnceLock<Vec<Rule>> = OnceLock::new();
+    // Compiled in and parsed by a test: an unreadable one never leaves the workshop.
+    RULES.get_or_init(|| {
+        serde_yaml::from_str(include_str!("../messages/rules.yaml")).unwrap_or_default()
+    })
+}
+
+/// The rule that a sentence is of, with its figures: of several the most literal one.
+fn recognised(sentence: &str) -> Option<(&'static Rule, BTreeMap<String, String>)> {
+    let found = rules().iter().filter_map(|rule| {
+        let (letters, figures) = crds::reason::read(&rule.en, sentence)?;
+        Some((letters, rule, figures))
+    });
+    let found = found.max_by_key(|(letters, _, _)| *letters);
+    found.map(|(_, rule, figures)| (rule, figures))
+}
 
 /// A refusal, ready for a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,8 +71,52 @@ impl Wording {
         }
     }
 
+    /// A policy's sentence in the reader's language, in two halves.
+    fn by_rule(&self, rule: &Rule, figures: &BTreeMap<String, String>, sentence: &str) -> Told {
+        let said = if self.lang == Lang::Zh {
+            let fill = |text: String, (name, value): (&String, &String)| {
+                text.replace(&format!("{{{name}}}"), &self.part(name, value))
+            };
+            figures.iter().fold(rule.zh.clone(), fill)
+        } else {
+            let bare = sentence.split_once(": ").map_or(sentence, |(_, rest)| rest);
+            bare.to_owned()
+        };
+        let stop = self.lang.t("sentence.stop");
+        let (happened, todo) = said.split_once(stop).unwrap_or((&said, ""));
+        Told {
+            happened: happened.to_owned(),
+            todo: todo.to_owned(),
+            ..Told::default()
+        }
+    }
+
+    /// A figure of a policy: stages and phases by their words.
+    fn part(&self, name: &str, value: &str) -> String {
+        let (first, of) = value.split_once(" of ").unwrap_or((value, ""));
+        let word = |family: &str, name: &str| self.lang.find(&format!("{family}.{name}"));
+        let stage = word("stage", first).map(str::to_owned);
+        let phase = word("phase", value).map(str::to_owned);
+        match name {
+            "turn" | "where" | "stage" if !of.is_empty() => stage.map(|stage| {
+                let figures = [("stage", stage.as_str()), ("of", self.platform(of))];
+                self.lang.say("stage.of", &figures)
+            }),
+            "turn" | "where" | "stage" => stage,
+            "phase" => phase,
+            "what" => value
+                .strip_prefix("ResourceRequest ")
+                .map(|name| self.lang.say("refusal.request", &[("name", name)])),
+            _ => None,
+        }
+        .unwrap_or_else(|| value.to_owned())
+    }
+
     fn refused(&self, refusal: &Refusal) -> Told {
         let fields = refusal.fields.clone();
+        if let Some((rule, figures)) = recognised(&refusal.sentence) {
+            return self.by_rule(rule, &figures, &refusal.sentence);
+        }
         // Policies begin with their own name: `grant-authority: …`.
         let bare = refusal.sentence.split_once(": ").map(|(_, rest)| rest);
         let candidates = std::iter::once(refusal.sentence.as_str()).chain(bare);
@@ -79,8 +153,6 @@ impl Wording {
 mod tests {
     use super::*;
     use crate::health::Names;
-    use crate::i18n::Lang;
-    use std::collections::BTreeMap;
 
     fn wording(lang: Lang) -> Wording {
         Wording {
@@ -114,6 +186,55 @@ mod tests {
                 "{told:?}"
             );
             assert_eq!(told.original, None);
+        }
+    }
+
+    #[test]
+    fn a_policys_sentence_is_told_in_chinese_with_the_same_figures() {
+        let sentence = "request-decisions: ResourceRequest qp-renshe/r-1 is Reviewing and it is the turn of PlatformOwner of zj-node, not of \
+            UnitHead. Decide when it is that stage's turn (status.stage, status.stageOf)";
+        let refusal = Refusal {
+            policy: Some("qipan-request-decisions".into()),
+            sentence: sentence.into(),
+            fields: Vec::new(),
+        };
+        let told = wording(Lang::Zh).refusal(&WriteError::Refused(refusal.clone()));
+        assert_eq!(
+            told.happened,
+            "申请qp-renshe/r-1目前为审批中，轮到平台主管部门（zj-node），不是单位负责人"
+        );
+        assert!(told.todo.contains("轮到该环节") && told.original.is_none());
+        let told = wording(Lang::En).refusal(&WriteError::Refused(refusal));
+        assert!(
+            told.happened.starts_with("ResourceRequest qp-renshe/r-1"),
+            "{told:?}"
+        );
+    }
+
+    /// Literal pieces of every sentence stand in the policy that it begins with.
+    #[test]
+    fn the_sentences_are_the_policies_own() {
+        assert!(rules().len() > 10, "the file cannot be read");
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../policies");
+        for rule in rules() {
+            let (policy, rest) = rule.en.split_once(": ").unwrap();
+            let text = std::fs::read_to_string(format!("{root}/{policy}/policy.yaml")).unwrap();
+            let words: Vec<_> = text.split_whitespace().collect();
+            let text = words.join(" ").replace("\" + \"", "");
+            for piece in rest.split(['{', '}']).step_by(2).map(str::trim) {
+                // The policy puts a sentence together from several strings.
+                let mut parts = piece.split([':', '.', ',']);
+                let stands = parts.all(|part| text.contains(part.trim()));
+                assert!(stands, "{policy}: {piece:?}");
+            }
+            let figures = |text: &str| -> std::collections::BTreeSet<String> {
+                let parts = text
+                    .split('{')
+                    .skip(1)
+                    .filter_map(|part| part.split_once('}'));
+                parts.map(|(name, _)| name.to_owned()).collect()
+            };
+            assert_eq!(figures(&rule.en), figures(&rule.zh), "{}", rule.en);
         }
     }
 

@@ -38,7 +38,8 @@ fn question(request: &ResourceRequest, stage: &StageStatus) -> Question {
             verb: stage.stage.verb(),
             kind: Kind::CloudPlatform,
             part: None,
-            namespace: None,
+            // The owner is bound in the unit's namespace, for this platform by name.
+            namespace: Some(namespace),
             name: Some(platform.clone()),
         },
         (stage, _) => within(stage.verb(), Kind::ResourceRequest, &namespace),
@@ -65,13 +66,20 @@ pub async fn roles(visit: &Visit, request: &ResourceRequest) -> Result<Roles, Ap
         return Ok(Roles::default());
     }
     let mut roles = Roles::default();
+    let namespace = request.metadata.namespace.clone().unwrap_or_default();
     if let Some(stage) = standing::current(request).filter(|stage| stage.stage.decides()) {
         // Who has decided here already waits for the others.
         let mine = stage.by.contains(&user.name);
-        roles.decides = !mine && may(visit, question(request, stage)).await?;
+        let handed = standing::handed_by(request, stage, user).is_some();
+        // Whoever runs platforms, or holds every verb by a wildcard, decides nothing.
+        let executes = may(
+            visit,
+            within("advise-technical", Kind::ResourceRequest, &namespace),
+        );
+        roles.decides =
+            !mine && (handed || may(visit, question(request, stage)).await?) && !executes.await?;
     }
     if requests::phase(request) == Phase::Reviewing {
-        let namespace = request.metadata.namespace.clone().unwrap_or_default();
         for stage in standing::ADVISORS {
             let given = request
                 .spec
