@@ -4,184 +4,19 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use crds::ResourceRequest;
-use crds::resource_request::{DecisionOutcome, Urging};
+use crds::resource_request::DecisionOutcome;
 use harness::browser::{Answer, Browser};
-use harness::world::{self, PLATFORM, POOL};
-use harness::{
-    HUB, NAMESPACE, Options, Portal, Spec, Testbed, apply_yaml, eventually, hub_kubeconfig,
-    install_hub,
-};
+use harness::eventually;
 use k8s_openapi::api::rbac::v1::RoleBinding;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, Client, ResourceExt as _};
-use portal::cluster::write::{Author, WriteError};
-use portal::cluster::{Cluster, connect};
-use portal::identity::User;
-use serde_json::{Value, json};
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
 
-const SOON: Duration = Duration::from_secs(30);
-const HOME: &str = "qp-renshe";
+#[path = "requests/stage.rs"]
+mod stage;
+#[path = "requests/writes.rs"]
+mod writes;
 
-struct World {
-    testbed: Testbed,
-    portal: Portal,
-    hub: Client,
-}
-
-/// A unit with a service to ask for, and the three posts of the demo around it: who asks, the authority, the platform's owner.
-async fn world() -> Result<World> {
-    let testbed = Testbed::start(Spec::with_members(&[])).await?;
-    install_hub(&testbed).await?;
-    let hub = testbed.client(HUB).await?;
-    let mut platform: Value = serde_json::from_str(&world::platform(PLATFORM, "province", 100))?;
-    platform["spec"]["approvers"] = json!([{ "kind": "Group", "name": "gd-zsj" }]);
-    let mut tenant = world::tenant("renshe");
-    tenant["spec"]["authorityGroups"] = json!(["zhanjiang-dsj"]);
-    let mut profile: Value = serde_json::from_str(&world::profile())?;
-    profile["spec"]["calendar"] =
-        json!({ "years": [{ "year": 2026, "source": "t" }, { "year": 2027, "source": "t" }] });
-    let owner = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-        "metadata": { "name": "platform-owner", "namespace": HOME },
-        "rules": [{ "apiGroups": ["qipan.dev"], "resources": ["cloudplatforms"], "resourceNames": [PLATFORM], "verbs": ["approve-platformowner"] }],
-    });
-    let mut objects = vec![
-        profile,
-        platform,
-        tenant,
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HOME } }),
-        owner,
-        binding("owner", ("ClusterRole", "qipan:owner"), "zhanjiang-rsj"),
-        binding(
-            "authority",
-            ("ClusterRole", "qipan:approve-authority"),
-            "zhanjiang-dsj",
-        ),
-        binding(
-            "platform",
-            ("ClusterRole", "qipan:approve-platformowner"),
-            "gd-zsj",
-        ),
-        binding("platform-name", ("Role", "platform-owner"), "gd-zsj"),
-    ];
-    objects.extend(catalog());
-    for object in objects {
-        let text = object.to_string();
-        eventually("an object is applied", SOON, async || {
-            apply_yaml(&hub, &text, NAMESPACE).await
-        })
-        .await?;
-    }
-    let account = json!({ "name": POOL, "zone": "Extranet", "total": { "requests.cpu": "100", "requests.memory": "400Gi" }, "granted": { "requests.cpu": "40" } });
-    status::<crds::CloudPlatform>(
-        &Api::all(hub.clone()),
-        PLATFORM,
-        json!({ "pools": [account] }),
-    )
-    .await?;
-    let portal = Portal::start(&testbed, Options::default()).await?;
-    Ok(World {
-        testbed,
-        portal,
-        hub,
-    })
-}
-
-fn binding(name: &str, (kind, role): (&str, &str), group: &str) -> Value {
-    let api = "rbac.authorization.k8s.io";
-    json!({
-        "apiVersion": format!("{api}/v1"), "kind": "RoleBinding", "metadata": { "name": name, "namespace": HOME },
-        "roleRef": { "apiGroup": api, "kind": kind, "name": role },
-        "subjects": [{ "apiGroup": api, "kind": "Group", "name": group }],
-    })
-}
-
-fn catalog() -> Vec<Value> {
-    let offering = json!({
-        "displayName": { "zh": "云计算资源", "en": "Compute" }, "class": "Cloud", "category": "Compute", "unit": { "zh": "套" },
-        "zones": ["Extranet"], "sizes": [{ "name": "4C16G", "displayName": { "zh": "4核16GB" } }],
-    });
-    let product = json!({
-        "displayName": { "zh": "通用计算" }, "offering": "compute", "platform": PLATFORM, "zone": "Extranet", "pool": POOL,
-        "fulfilment": "Automatic",
-        "sizes": [{ "name": "4C16G", "resources": { "cpu": "4", "memory": "16Gi" }, "price": { "monthly": "320.50" } }],
-    });
-    let object = |kind: &str, name: &str, spec: Value| json!({ "apiVersion": "qipan.dev/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec });
-    vec![
-        object("ServiceOffering", "compute", offering),
-        object("CloudProduct", "general", product),
-    ]
-}
-
-/// Writes a status, as the operator would.
-async fn status<K>(api: &Api<K>, name: &str, status: Value) -> Result<()>
-where
-    K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
-{
-    let patch = Patch::Merge(json!({ "status": status }));
-    api.patch_status(name, &PatchParams::default(), &patch)
-        .await?;
-    Ok(())
-}
-
-impl World {
-    fn requests(&self) -> Api<ResourceRequest> {
-        Api::namespaced(self.hub.clone(), HOME)
-    }
-
-    async fn at(&self, post: &str) -> Result<Browser> {
-        let mut browser = Browser::new(&self.portal.url());
-        browser.sign_in_by_demo(post).await?;
-        Ok(browser)
-    }
-
-    /// A request that waits for the authority, its last write seen.
-    async fn submitted(&self, name: &str) -> Result<()> {
-        let request = json!({
-            "apiVersion": "qipan.dev/v1alpha1", "kind": "ResourceRequest", "metadata": { "name": name, "namespace": HOME },
-            "spec": { "classified": false, "application": {
-                "type": "New", "environment": "Test", "title": format!("测试{name}"), "justification": "j",
-                "items": [{ "name": "compute", "offering": "compute", "product": "general", "platform": PLATFORM, "zone": "Extranet",
-                    "pool": POOL, "size": "4C16G", "count": 2, "namespaces": [{ "name": name }] }],
-            } },
-        });
-        apply_yaml(&self.hub, &request.to_string(), NAMESPACE).await?;
-        self.judged(name, "Reviewing", 0).await
-    }
-
-    /// What the operator says of a request: its phase, and which stage's turn it is.
-    async fn judged(&self, name: &str, phase: &str, stage: usize) -> Result<()> {
-        let api = self.requests();
-        let generation = api.get(name).await?.metadata.generation;
-        let state = |nth: usize| {
-            if nth < stage {
-                "Approved"
-            } else if nth == stage {
-                "Current"
-            } else {
-                "Waiting"
-            }
-        };
-        let group = |name: &str| json!([{ "kind": "Group", "name": name }]);
-        let chain = json!([
-            { "stage": "Authority", "unit": "renshe", "rule": "Any", "approvers": group("zhanjiang-dsj"), "workingDays": 3, "state": state(0), "since": "2026-11-20T01:00:00Z" },
-            { "stage": "PlatformOwner", "of": PLATFORM, "rule": "Any", "approvers": group("gd-zsj"), "workingDays": 3, "state": state(1) },
-        ]);
-        let turn = if stage == 0 {
-            json!({ "stage": "Authority", "stageOf": null })
-        } else {
-            json!({ "stage": "PlatformOwner", "stageOf": PLATFORM })
-        };
-        let mut says = json!({
-            "observedGeneration": generation, "phase": phase, "chain": chain,
-            "clock": { "workingDays": 3, "used": 1, "left": 2, "due": "2026-11-25" },
-        });
-        says["stage"] = turn["stage"].clone();
-        says["stageOf"] = turn["stageOf"].clone();
-        status(&api, name, says).await
-    }
-}
+use stage::{HOME, SOON, World, world};
 
 /// The value of a hidden field, of the last form that has it.
 fn hidden(page: &Answer, name: &str) -> String {
@@ -243,19 +78,15 @@ async fn send(
     browser.post(path, &form).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_department_asks_through_the_wizard_and_however_often_it_clicks_it_is_one_request()
--> Result<()> {
-    let world = world().await?;
-    let mut owner = world.at("owner").await?;
+/// Writes an application step by step; gives the address of its draft.
+async fn draft(owner: &mut Browser) -> Result<String> {
     let begin = [
         ("classified", "no"),
         ("tenant", "renshe"),
         ("type", "New"),
         ("environment", "Test"),
     ];
-    shows(&owner, "/requests/new", "name=\"tenant\"").await?;
-    let started = fill(&mut owner, "/requests/new?offering=compute", &begin).await?;
+    let started = fill(owner, "/requests/new?offering=compute", &begin).await?;
     let item = started.leads_to().with_context(|| started.body.clone())?;
     let home = item.split("/items/").next().unwrap_or_default().to_owned();
     let placed = [
@@ -263,7 +94,7 @@ async fn a_department_asks_through_the_wizard_and_however_often_it_clicks_it_is_
         ("count", "3"),
         ("namespace", "kuorong"),
     ];
-    ensure!(fill(&mut owner, &item, &placed).await?.status == 303);
+    ensure!(fill(owner, &item, &placed).await?.status == 303);
     let basics = [
         ("title", "智慧人社𠮷扩容"),
         ("justification", "<b>为什么</b>"),
@@ -271,7 +102,7 @@ async fn a_department_asks_through_the_wizard_and_however_often_it_clicks_it_is_
         ("until", ""),
     ];
     ensure!(
-        fill(&mut owner, &format!("{home}/basics"), &basics)
+        fill(owner, &format!("{home}/basics"), &basics)
             .await?
             .status
             == 303
@@ -286,11 +117,21 @@ async fn a_department_asks_through_the_wizard_and_however_often_it_clicks_it_is_
         ("mlps", "3"),
     ];
     ensure!(
-        fill(&mut owner, &format!("{home}/system"), &system)
+        fill(owner, &format!("{home}/system"), &system)
             .await?
             .status
             == 303
     );
+    Ok(home)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_department_asks_through_the_wizard_and_however_often_it_clicks_it_is_one_request()
+-> Result<()> {
+    let world = world().await?;
+    let mut owner = world.at("owner").await?;
+    shows(&owner, "/requests/new", "name=\"tenant\"").await?;
+    let home = draft(&mut owner).await?;
     let check = shows(&owner, &format!("{home}/check"), "961.50 元/月").await?;
     ensure!(
         check.body.contains("60 核") && check.body.contains("48 核"),
@@ -426,6 +267,55 @@ async fn who_lost_the_role_between_opening_and_clicking_is_refused_visibly() -> 
     Ok(())
 }
 
+/// Sends the form of an act on the request `drei`.
+async fn act(owner: &mut Browser, act: &str, fields: &[(&'static str, &str)]) -> Result<Answer> {
+    let page = shows(owner, "/requests/renshe/drei", &format!("act-{act}")).await?;
+    let form = page
+        .body
+        .split(&format!("/drei/{act}\""))
+        .nth(1)
+        .unwrap_or_default();
+    let value = |name: &str| {
+        let after = form
+            .split(&format!("name=\"{name}\" value=\""))
+            .nth(1)
+            .unwrap_or_default();
+        after.split('"').next().unwrap_or_default().to_owned()
+    };
+    let mut sent = vec![("token", value("token")), ("seen", value("seen"))];
+    sent.extend(
+        fields
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned())),
+    );
+    send(owner, &format!("/requests/renshe/drei/{act}"), &sent).await
+}
+
+/// The owner of the platform decides for several at once.
+async fn decides_for_several(world: &World) -> Result<()> {
+    let mut province = world.at("administrator").await?;
+    let list = shows(&province, "/approvals", "测试drei").await?;
+    let pick = list
+        .body
+        .split("name=\"pick\" value=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    let form = [
+        ("token", hidden(&list, "token")),
+        ("pick", pick.context("a pick")?.to_owned()),
+        ("outcome", "Approve".to_owned()),
+        ("comment", "批量同意".to_owned()),
+    ];
+    let done = send(&mut province, "/approvals", &form).await?;
+    ensure!(
+        done.status == 200 && done.body.contains("已办理"),
+        "{} {}",
+        done.head,
+        done.body
+    );
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn returned_answered_urged_decided_and_each_entry_is_the_persons_own() -> Result<()> {
     let world = world().await?;
@@ -442,28 +332,6 @@ async fn returned_answered_urged_decided_and_each_entry_is_the_persons_own() -> 
     .await?;
     ensure!(answer.status == 303, "{} {}", answer.head, answer.body);
     world.judged("drei", "Returned", 0).await?;
-    let act = async |owner: &mut Browser, act: &str, fields: &[(&'static str, &str)]| {
-        let page = shows(owner, "/requests/renshe/drei", &format!("act-{act}")).await?;
-        let form = page
-            .body
-            .split(&format!("/drei/{act}\""))
-            .nth(1)
-            .unwrap_or_default();
-        let value = |name: &str| {
-            let after = form
-                .split(&format!("name=\"{name}\" value=\""))
-                .nth(1)
-                .unwrap_or_default();
-            after.split('"').next().unwrap_or_default().to_owned()
-        };
-        let mut sent = vec![("token", value("token")), ("seen", value("seen"))];
-        sent.extend(
-            fields
-                .iter()
-                .map(|(name, value)| (*name, (*value).to_owned())),
-        );
-        send(owner, &format!("/requests/renshe/drei/{act}"), &sent).await
-    };
     let answered = act(&mut owner, "answer", &[("answer-comment", "已补充")]).await?;
     ensure!(
         answered.status == 303,
@@ -492,27 +360,7 @@ async fn returned_answered_urged_decided_and_each_entry_is_the_persons_own() -> 
             == 303
     );
     world.judged("drei", "Reviewing", 1).await?;
-    // The owner of the platform decides for several at once.
-    let mut province = world.at("administrator").await?;
-    let list = shows(&province, "/approvals", "测试drei").await?;
-    let pick = list
-        .body
-        .split("name=\"pick\" value=\"")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next());
-    let form = [
-        ("token", hidden(&list, "token")),
-        ("pick", pick.context("a pick")?.to_owned()),
-        ("outcome", "Approve".to_owned()),
-        ("comment", "批量同意".to_owned()),
-    ];
-    let done = send(&mut province, "/approvals", &form).await?;
-    ensure!(
-        done.status == 200 && done.body.contains("已办理"),
-        "{} {}",
-        done.head,
-        done.body
-    );
+    decides_for_several(&world).await?;
     let spec = world.requests().get("drei").await?.spec;
     let by: Vec<_> = spec
         .decisions
@@ -528,94 +376,5 @@ async fn returned_answered_urged_decided_and_each_entry_is_the_persons_own() -> 
         "{by:?}"
     );
     ensure!(spec.answers[0].by == "zj-rsj-owner" && spec.urgings[0].by == "zj-rsj-owner");
-    Ok(())
-}
-
-/// The write itself, without pages: over what was seen, or not at all; and tried without being stored.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_entry_lands_on_the_list_that_was_seen_or_not_at_all() -> Result<()> {
-    let world = world().await?;
-    world.submitted("vier").await?;
-    let kubeconfig = hub_kubeconfig(&world.testbed, "qipan-portal").await?;
-    let cluster = Cluster::start(connect(Some(&kubeconfig)).await?);
-    let user = User {
-        name: "zj-rsj-owner".to_owned(),
-        groups: vec!["zhanjiang-rsj".to_owned()],
-        post: None,
-    };
-    let author = |dry| Author {
-        user: &user,
-        request_id: "r-vier",
-        dry,
-    };
-    let urging = |said: &str| Urging {
-        by: user.name.clone(),
-        comment: Some(said.to_owned()),
-    };
-    let seen = world.requests().get("vier").await?;
-    let tried = cluster
-        .append(author(true), &seen, "urgings", &urging("a"))
-        .await?;
-    ensure!(tried.spec.urgings.len() == 1, "a dry run answers as if");
-    ensure!(
-        world.requests().get("vier").await?.spec.urgings.is_empty(),
-        "and stores nothing"
-    );
-    let first = cluster
-        .append(author(false), &seen, "urgings", &urging("a"))
-        .await?;
-    let stale = cluster
-        .append(author(false), &seen, "urgings", &urging("a"))
-        .await;
-    ensure!(matches!(stale, Err(WriteError::Stale)), "{stale:?}");
-    let second = cluster
-        .append(author(false), &first, "urgings", &urging("b"))
-        .await?;
-    let stale = cluster
-        .append(author(false), &first, "urgings", &urging("c"))
-        .await;
-    ensure!(matches!(stale, Err(WriteError::Stale)), "{stale:?}");
-    ensure!(second.spec.urgings.len() == 2);
-    // Another object of the same name is another object.
-    let mut other = second.clone();
-    other.metadata.uid = Some("00000000-0000-0000-0000-000000000000".to_owned());
-    let gone = cluster
-        .append(author(false), &other, "urgings", &urging("d"))
-        .await;
-    ensure!(matches!(gone, Err(WriteError::Stale)), "{gone:?}");
-    let mut nobody = second.clone();
-    nobody.metadata.name = Some("fuenf".to_owned());
-    let gone = cluster
-        .append(author(false), &nobody, "urgings", &urging("d"))
-        .await;
-    ensure!(matches!(gone, Err(WriteError::Gone)), "{gone:?}");
-    let forged = cluster
-        .append(
-            author(false),
-            &second,
-            "urgings",
-            &Urging {
-                by: "cs-approver".to_owned(),
-                comment: None,
-            },
-        )
-        .await;
-    let Err(WriteError::Refused(refusal)) = forged else {
-        anyhow::bail!("{forged:?}")
-    };
-    ensure!(
-        refusal.policy.is_some() && refusal.sentence.contains("request-record"),
-        "{refusal:?}"
-    );
-    let mut twice = second.clone();
-    twice.metadata.resource_version = None;
-    twice.spec.urgings.clear();
-    twice.spec.applicant = Some(user.name.clone());
-    let exists = cluster.create(author(false), &twice).await;
-    ensure!(
-        matches!(exists, Err(WriteError::Exists)),
-        "{exists:?} {}",
-        twice.name_any()
-    );
     Ok(())
 }

@@ -28,7 +28,7 @@ pub struct Post {
 }
 
 /// The posts of the sample province (people in samples are posts, never names).
-pub const POSTS: [Post; 5] = [
+pub const POSTS: [Post; 7] = [
     Post {
         key: "administrator",
         user: "gd-admin",
@@ -48,6 +48,16 @@ pub const POSTS: [Post; 5] = [
         key: "owner",
         user: "zj-rsj-owner",
         groups: &["zhanjiang-rsj"],
+    },
+    Post {
+        key: "head",
+        user: "zj-rsj-head",
+        groups: &[],
+    },
+    Post {
+        key: "operations",
+        user: "zj-ops",
+        groups: &["zhanjiang-yunying"],
     },
     Post {
         key: "auditor",
