@@ -8,8 +8,8 @@ DEV := $(CARGO) run --quiet -p qipan-tests --bin dev --
 help: ## List these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-up: ## Run the sample province on this machine: hub, three members, operator, portal (first time ~10 min of building)
-	$(DEV) up
+up: ## Run the sample province on this machine: hub, three members, operator, portal (first time ~10 min of building; OIDC=1 adds Keycloak)
+	$(DEV) up $(if $(OIDC),--oidc)
 
 down: ## Stop what `make up` started; its data stays (`make down WIPE=1` removes it)
 	$(DEV) down $(if $(WIPE),--wipe)

@@ -61,7 +61,9 @@ pub async fn note(State(state): State<AppState>, request: Request, next: Next) -
         .is_some_and(|value| value.as_bytes().starts_with(b"attachment"))
         && response.extensions().get::<Recorded>().is_none();
     let refusal = match response.extensions().get::<AppError>() {
-        Some(error @ (AppError::Foreign | AppError::FormExpired)) => Some(error.to_string()),
+        Some(error @ (AppError::Foreign | AppError::FormExpired | AppError::SignInRefused(_))) => {
+            Some(error.to_string())
+        }
         _ => None,
     };
     if refusal.is_none() && !(is_file && response.status().is_success()) {
@@ -69,15 +71,22 @@ pub async fn note(State(state): State<AppState>, request: Request, next: Next) -
     }
     let nobody = User::default();
     let user = session.as_ref().map_or(&nobody, |session| &session.user);
-    let verb = if refusal.is_some() {
-        method.as_str()
-    } else {
-        "export"
+    let sign_in = matches!(
+        response.extensions().get::<AppError>(),
+        Some(AppError::SignInRefused(_))
+    );
+    let verb = match &refusal {
+        Some(_) if sign_in => "sign-in",
+        Some(_) => method.as_str(),
+        None => "export",
     };
     let mut entry = act(user, &verb.to_lowercase(), &headers);
     "page".clone_into(&mut entry.kind);
     entry.name = path;
-    entry.after = json!({ "query": query }).to_string();
+    // The query of a sign-in holds a code of the provider's.
+    if !sign_in {
+        entry.after = json!({ "query": query }).to_string();
+    }
     if user.name.is_empty() {
         entry.via = Via::Portal;
         entry.groups = String::new();

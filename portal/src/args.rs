@@ -22,7 +22,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the pages.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Prove, export or archive the ledger of acts.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -257,9 +257,70 @@ pub struct Serve {
     /// The address under which browsers reach the portal, for example `https://portal.example.gov.cn`.
     #[arg(long, env = "QIPAN_PUBLIC_URL")]
     pub public_url: Option<String>,
+    /// The identity provider.
+    #[command(flatten)]
+    pub oidc: Oidc,
     /// How the log is written.
     #[arg(long, env = "QIPAN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// The identity provider (OpenID Connect). The claims and prefixes are those of the hub's `AuthenticationConfiguration`:
+/// else the portal and the API server would see different people.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Oidc {
+    /// The issuer, an https URL exactly as its tokens name it. Absent: nobody signs in at an identity provider.
+    #[arg(long, env = "QIPAN_OIDC_ISSUER")]
+    pub oidc_issuer: Option<String>,
+    /// The portal's client id there.
+    #[arg(long, env = "QIPAN_OIDC_CLIENT_ID", default_value = "qipan")]
+    pub oidc_client_id: String,
+    /// File that holds the client's secret. Absent: a public client, by PKCE alone.
+    #[arg(long, env = "QIPAN_OIDC_CLIENT_SECRET_FILE")]
+    pub oidc_client_secret_file: Option<PathBuf>,
+    /// PEM file of the authorities that the provider's certificate is of. Absent: the system's.
+    #[arg(long, env = "QIPAN_OIDC_CA_FILE")]
+    pub oidc_ca_file: Option<PathBuf>,
+    /// What is asked for beside `openid`.
+    #[arg(
+        long,
+        env = "QIPAN_OIDC_SCOPES",
+        value_delimiter = ',',
+        default_value = "profile"
+    )]
+    pub oidc_scopes: Vec<String>,
+    /// Other audiences that ID tokens may name beside the portal, for example the hub's. May be repeated.
+    #[arg(
+        long = "oidc-trusted-audience",
+        env = "QIPAN_OIDC_TRUSTED_AUDIENCES",
+        value_delimiter = ','
+    )]
+    pub oidc_trusted_audiences: Vec<String>,
+    /// The claim that is the username.
+    #[arg(
+        long,
+        env = "QIPAN_OIDC_USERNAME_CLAIM",
+        default_value = "preferred_username"
+    )]
+    pub oidc_username_claim: String,
+    /// What the API server puts before the username.
+    #[arg(long, env = "QIPAN_OIDC_USERNAME_PREFIX", default_value = "")]
+    pub oidc_username_prefix: String,
+    /// The claim that lists the groups.
+    #[arg(long, env = "QIPAN_OIDC_GROUPS_CLAIM", default_value = "groups")]
+    pub oidc_groups_claim: String,
+    /// What the API server puts before each group.
+    #[arg(long, env = "QIPAN_OIDC_GROUPS_PREFIX", default_value = "")]
+    pub oidc_groups_prefix: String,
+    /// The claim that names the administrative level, which pages show.
+    #[arg(long, env = "QIPAN_OIDC_LEVEL_CLAIM", default_value = "level")]
+    pub oidc_level_claim: String,
+    /// The authentication context (`acr`) that a risky act asks for. Absent: any new proof of identity will do.
+    #[arg(long, env = "QIPAN_OIDC_STEP_UP_ACR")]
+    pub oidc_step_up_acr: Option<String>,
+    /// How far the provider's clock may differ.
+    #[arg(long, env = "QIPAN_OIDC_SKEW_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(0..=300))]
+    pub oidc_skew_seconds: u16,
 }
 
 /// How the log is written.

@@ -14,8 +14,10 @@ pub mod history;
 pub mod migrations;
 pub mod notices;
 pub mod outbox;
+pub mod people;
 pub mod recorder;
 pub mod sessions;
+pub mod sign_ins;
 pub mod url;
 
 use std::path::{Path, PathBuf};
@@ -51,8 +53,10 @@ pub const STATEMENTS: &[(&str, &[(&str, &str)])] = &[
     ("history", history::ALL),
     ("notices", notices::ALL),
     ("outbox", outbox::ALL),
+    ("people", people::ALL),
     ("recorder", recorder::ALL),
     ("sessions", sessions::ALL),
+    ("sign_ins", sign_ins::ALL),
 ];
 
 /// The database. Cloning it is cheap.

@@ -37,6 +37,18 @@ pub enum AppError {
     /// A form is too old, or was not made here.
     #[error("the form has expired")]
     FormExpired,
+    /// The person is to prove again who they are.
+    #[error("a recent proof of identity is needed")]
+    StepUpNeeded {
+        /// Where they wanted to go.
+        next: String,
+    },
+    /// The identity provider gives no answer.
+    #[error("the identity provider gives no answer")]
+    ProviderSilent,
+    /// Nobody is signed in by what the identity provider answered.
+    #[error("the sign-in was refused: {}", .0.key())]
+    SignInRefused(SignIn),
     /// Another site sent the form.
     #[error("the form came from another site")]
     Foreign,
@@ -78,6 +90,36 @@ pub enum AppError {
     Internal,
 }
 
+/// Why nobody is signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignIn {
+    /// The answer belongs to no sign-in that this browser began, or was used before.
+    Expired,
+    /// The provider refuses.
+    Denied,
+    /// The provider's token is not what it must be.
+    Token,
+    /// No person can be made of what it says.
+    Person,
+    /// Somebody else proved who they are.
+    OtherPerson,
+    /// The provider did not ask again.
+    NotAgain,
+}
+
+impl SignIn {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Expired => "sign-in-expired",
+            Self::Denied => "sign-in-denied",
+            Self::Token => "sign-in-token",
+            Self::Person => "sign-in-person",
+            Self::OtherPerson => "sign-in-other",
+            Self::NotAgain => "sign-in-not-again",
+        }
+    }
+}
+
 impl AppError {
     /// The hub gives no answer, with the cause for the log.
     #[must_use]
@@ -92,6 +134,17 @@ impl AppError {
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "a page failed");
         Self::Internal
+    }
+
+    /// Where a person proves who they are, and where they go then.
+    const fn way_to_a_proof(&self) -> Option<(&'static str, &String)> {
+        if let Self::SignInNeeded { next } = self {
+            Some(("/sign-in", next))
+        } else if let Self::StepUpNeeded { next } = self {
+            Some(("/sign-in/again", next))
+        } else {
+            None
+        }
     }
 
     const fn silent_since(&self) -> Option<Timestamp> {
@@ -113,6 +166,9 @@ impl AppError {
         match self {
             Self::NoPage => (StatusCode::NOT_FOUND, "no-page"),
             Self::SignInNeeded { .. } => (StatusCode::UNAUTHORIZED, "sign-in"),
+            Self::StepUpNeeded { .. } => (StatusCode::FORBIDDEN, "sign-in"),
+            Self::ProviderSilent => (StatusCode::SERVICE_UNAVAILABLE, "provider-silent"),
+            Self::SignInRefused(why) => (StatusCode::FORBIDDEN, why.key()),
             Self::FormExpired => (StatusCode::BAD_REQUEST, "form-expired"),
             Self::Foreign => (StatusCode::FORBIDDEN, "foreign"),
             Self::HubSilent { .. } => (StatusCode::SERVICE_UNAVAILABLE, "hub-silent"),
@@ -156,7 +212,7 @@ struct ErrorPage {
 /// Turns an error into a page in the reader's language, or into the way to the sign-in.
 pub async fn respond(
     State(state): State<AppState>,
-    reader: Reader,
+    mut reader: Reader,
     request: Request,
     next: Next,
 ) -> Response {
@@ -170,13 +226,12 @@ pub async fn respond(
         .cloned()
         .or(timed_out.then_some(AppError::TooSlow));
     let Some(error) = error else { return response };
-    if let AppError::SignInNeeded { next } = &error {
+    if let Some((place, next)) = error.way_to_a_proof() {
         if fragment {
             // htmx takes this as: load the page again, which leads to the sign-in.
             return (StatusCode::UNAUTHORIZED, [("hx-refresh", "true")]).into_response();
         }
-        let escaped: String = next.bytes().fold(String::new(), escape);
-        return Redirect::to(&format!("/sign-in?next={escaped}")).into_response();
+        return Redirect::to(&format!("{place}?next={}", escaped(next))).into_response();
     }
     let (status, key) = error.status_and_key();
     let silent = matches!(error, AppError::HubSilent { .. });
@@ -185,6 +240,11 @@ pub async fn respond(
         return (status, [("hx-refresh", "true")]).into_response();
     }
     let lang = reader.lang;
+    if matches!(error, AppError::SignInRefused(_)) {
+        // The provider's answer is in the address: the page's own links lead to the sign-in instead.
+        "/sign-in".clone_into(&mut reader.path);
+        reader.query.clear();
+    }
     let mut p = Page::public(&state, reader, &format!("error.{key}.title"));
     if let Some(session) = session {
         p.welcome(&session);
@@ -206,6 +266,11 @@ pub async fn respond(
         page.headers_mut().insert(RETRY_AFTER, seconds);
     }
     page
+}
+
+/// A path as the value of a parameter.
+pub(crate) fn escaped(path: &str) -> String {
+    path.bytes().fold(String::new(), escape)
 }
 
 fn escape(mut text: String, byte: u8) -> String {

@@ -13,14 +13,21 @@ use crate::state::AppState;
 
 /// No `unsafe-*`: scripts and styles are files of ours, charts use presentation attributes.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// The policy; with an identity provider, forms may lead to it: signing out does, and browsers judge a form's redirects.
+#[must_use]
+pub fn policy(provider: Option<&str>) -> HeaderValue {
+    let text = provider.map(|origin| format!("{POLICY} {origin}"));
+    let text = text.and_then(|text| HeaderValue::from_str(&text).ok());
+    text.unwrap_or(HeaderValue::from_static(POLICY))
+}
 
 /// Sets the security headers.
 pub async fn secure(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let always = [
-        (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // `no-referrer` would make browsers send `Origin: null` with our own forms.
         (REFERRER_POLICY, "same-origin"),
@@ -41,6 +48,7 @@ pub async fn secure(State(state): State<AppState>, request: Request, next: Next)
     for (name, value) in always {
         headers.append(name, HeaderValue::from_static(value));
     }
+    headers.insert(CONTENT_SECURITY_POLICY, state.policy.clone());
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));

@@ -4,7 +4,10 @@
 
 pub mod demo;
 pub mod mine;
+pub mod oidc;
 pub mod sessions;
+pub mod sign_in;
+pub mod step_up;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{COOKIE, REFERER, SET_COOKIE, USER_AGENT};
@@ -17,6 +20,7 @@ use crate::error::AppError;
 use crate::state::AppState;
 
 pub use sessions::{Arrival, Session, Sessions};
+pub use step_up::StepUp;
 
 /// A person, named as the hub's API server sees them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

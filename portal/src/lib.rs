@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod mine;
 pub mod notify;
 pub mod objects;
+pub mod outgoing;
 pub mod overview;
 pub mod page;
 pub mod paper;

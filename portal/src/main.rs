@@ -11,7 +11,7 @@ async fn main() -> ExitCode {
     let outcome = match command {
         Command::Serve(serve) => {
             portal::telemetry::start(serve.log_format);
-            portal::server::run(serve).await
+            portal::server::run(*serve).await
         }
         Command::Db(db) => {
             portal::telemetry::start(LogFormat::Text);

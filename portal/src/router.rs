@@ -18,7 +18,8 @@ use tower_http::trace::TraceLayer;
 
 use crate::audit::page;
 use crate::error::{self, AppError};
-use crate::identity::{self, demo, mine};
+use crate::identity::oidc::pages as oidc;
+use crate::identity::{self, demo, mine, sign_in, step_up};
 use crate::notify::page as notifications;
 use crate::paper::application;
 use crate::state::AppState;
@@ -39,7 +40,7 @@ const PAGE_SECONDS: Duration = Duration::from_secs(20);
 
 /// What people see.
 pub fn pages(state: AppState) -> Router {
-    let mut routes = Router::new()
+    let routes = Router::new()
         .route("/", get(overview::page))
         .merge(files("/overview", overview::csv))
         .route("/platforms", get(platforms::list))
@@ -57,19 +58,15 @@ pub fn pages(state: AppState) -> Router {
             "/tenants/{name}/grants/{grant}/way-in",
             get(way_in::page).post(way_in::give),
         )
-        .route("/sessions", get(mine::page).post(mine::end))
         .route("/catalog", get(catalog::page))
         .merge(files("/catalog", catalog::csv))
         .route("/audit", get(page::page))
         .merge(files("/audit", page::csv))
         .route("/events", get(events::stream));
-    routes = routes.merge(of_requests()).merge(of_people());
-    if state.demo {
-        routes = routes
-            .route("/sign-in", get(demo::form).post(demo::enter))
-            .route("/sign-out", post(demo::leave));
-    }
     let routes = routes
+        .merge(of_requests())
+        .merge(of_people())
+        .merge(of_sign_in(&state))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             PAGE_SECONDS,
@@ -184,6 +181,27 @@ where
     Router::new()
         .route(&format!("{path}.csv"), get(handler.clone()))
         .route(&format!("{path}.xlsx"), get(handler))
+}
+
+/// Ways in and out, and a person's own sessions.
+fn of_sign_in(state: &AppState) -> Router<AppState> {
+    let mut routes = Router::new().route("/sessions", get(mine::page).post(mine::end));
+    if state.demo || state.oidc.is_some() {
+        routes = routes
+            .route("/sign-in", get(sign_in::form))
+            .route("/sign-in/again", get(step_up::ask).post(step_up::prove))
+            .route("/sign-out", post(sign_in::leave));
+    }
+    if state.demo {
+        routes = routes.route("/sign-in", post(demo::enter));
+    }
+    if state.oidc.is_some() {
+        routes = routes
+            .route("/sign-in/start", get(oidc::start))
+            .route("/sign-in/callback", get(oidc::callback))
+            .route("/sign-in/back-channel", post(oidc::logout));
+    }
+    routes
 }
 
 /// What the machine room asks.

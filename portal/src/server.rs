@@ -19,6 +19,7 @@ use crate::background;
 use crate::cluster::way_in::Doorkeeper;
 use crate::cluster::{self, Cluster, Kind, Sync};
 use crate::history;
+use crate::identity::oidc::Oidc;
 use crate::leader;
 use crate::notify;
 use crate::notify::herald::Herald;
@@ -36,11 +37,7 @@ const LAST_PAGES: Duration = Duration::from_secs(10);
 /// # Errors
 /// There is no way to sign in, the hub's configuration cannot be read, or an address cannot be taken.
 pub async fn run(serve: Serve) -> anyhow::Result<()> {
-    ensure!(
-        serve.demo,
-        "nobody could sign in: OIDC is not part of this version yet, and the demo sign-in (--demo) is off. \
-         Start with --demo where only you can reach the portal"
-    );
+    let oidc = ways_in(&serve)?;
     let client = cluster::connect(serve.kubeconfig.as_deref())
         .await
         .context("the hub cannot be configured")?;
@@ -57,7 +54,10 @@ pub async fn run(serve: Serve) -> anyhow::Result<()> {
         history::keep(records.db.clone(), cluster.clone(), ending.clone()),
     );
     let state = state(&serve, cluster.clone(), records.clone(), ending.clone());
-    let state = state.with_doorkeeper(doorkeeper(&serve)?);
+    let mut state = state.with_doorkeeper(doorkeeper(&serve)?);
+    if let Some(oidc) = oidc {
+        state = state.with_oidc(oidc);
+    }
     let admin = router::admin(state.clone());
     let mut app = router::pages(state);
     if let Some(address) = serve.admin_listen {
@@ -77,7 +77,9 @@ pub async fn run(serve: Serve) -> anyhow::Result<()> {
         std::fs::write(file, format!("http://{address}\n"))
             .with_context(|| format!("failed to write {}", file.display()))?;
     }
-    tracing::warn!("the demo sign-in is on: anybody who reaches {address} may take any post");
+    if serve.demo {
+        tracing::warn!("the demo sign-in is on: anybody who reaches {address} may take any post");
+    }
     let mut pages = pin!(serve_until(listener, app, ending));
     tokio::select! {
         served = &mut pages => return served.context("serving failed"),
@@ -91,6 +93,23 @@ pub async fn run(serve: Serve) -> anyhow::Result<()> {
     }
     tracing::warn!("pages were still open at the end");
     Ok(())
+}
+
+/// The identity provider, where there is one; else the demo sign-in must be on.
+fn ways_in(serve: &Serve) -> anyhow::Result<Option<Oidc>> {
+    let oidc = Oidc::of(&serve.oidc, serve.public_url.as_deref())?;
+    ensure!(
+        serve.demo || oidc.is_some(),
+        "nobody could sign in: name an identity provider (--oidc-issuer), or start with --demo where only you can reach \
+         the portal"
+    );
+    if let Some(oidc) = &oidc {
+        tracing::info!(
+            issuer = oidc.issuer(),
+            "people sign in at the identity provider"
+        );
+    }
+    Ok(oidc)
 }
 
 /// What every handler can reach.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use http::HeaderValue;
 use jiff::SignedDuration;
 use tokio::sync::watch;
 
@@ -10,7 +11,9 @@ use crate::access::Access;
 use crate::cluster::Cluster;
 use crate::cluster::way_in::Doorkeeper;
 use crate::events::Seats;
+use crate::headers;
 use crate::identity::Sessions;
+use crate::identity::oidc::Oidc;
 use crate::identity::sessions::{IDLE, LIFE};
 use crate::paper::Fonts;
 use crate::records::Records;
@@ -35,6 +38,12 @@ pub struct AppState {
     /// What forms on paper are set in.
     #[from_ref(skip)]
     pub fonts: Arc<Fonts>,
+    /// The identity provider, where there is one.
+    #[from_ref(skip)]
+    pub oidc: Option<Arc<Oidc>>,
+    /// What browsers are told that pages may load and where forms may lead.
+    #[from_ref(skip)]
+    pub policy: HeaderValue,
     /// Becomes true when the program ends.
     pub ending: watch::Receiver<bool>,
     /// Whether the demo sign-in is offered.
@@ -65,6 +74,8 @@ impl AppState {
             records: None,
             doorkeeper: None,
             fonts: Arc::default(),
+            oidc: None,
+            policy: headers::policy(None),
             ending,
             demo,
             secure: public_url.is_some_and(|url| url.starts_with("https://")),
@@ -103,6 +114,14 @@ impl AppState {
         self
     }
 
+    /// The same with an identity provider.
+    #[must_use]
+    pub fn with_oidc(mut self, oidc: Oidc) -> Self {
+        self.policy = headers::policy(Some(&oidc.origin()));
+        self.oidc = Some(Arc::new(oidc));
+        self
+    }
+
     /// The session cookie. Over https it is bound to this host by its name.
     #[must_use]
     pub const fn cookie_name(&self) -> &'static str {
@@ -110,6 +129,16 @@ impl AppState {
             "__Host-qipan_session"
         } else {
             "qipan_session"
+        }
+    }
+
+    /// The cookie of a sign-in that was begun at the identity provider.
+    #[must_use]
+    pub const fn sign_in_cookie_name(&self) -> &'static str {
+        if self.secure {
+            "__Host-qipan_sign_in"
+        } else {
+            "qipan_sign_in"
         }
     }
 

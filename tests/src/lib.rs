@@ -12,6 +12,7 @@ pub mod debian;
 mod eventually;
 mod http;
 mod install;
+pub mod keycloak;
 mod leaf;
 mod mail;
 mod postgres;

@@ -17,12 +17,19 @@ use serde_json::{Value, json};
 
 const NAMESPACE: &str = "qipan-system";
 /// Everything that is off by default, switched on.
-const ALL: [&str; 7] = [
+const ALL: [&str; 14] = [
     "hubIsMember=true",
     "portal.replicas=2",
     "portal.database.secretName=portal-database",
     "portal.demo=true",
     "publicUrl=https://portal.example.gov.cn",
+    "portal.oidc.issuer=https://id.example.gov.cn/realms/qipan",
+    "portal.oidc.secretName=portal-oidc",
+    "portal.oidc.caConfigMap=portal-oidc-ca",
+    "portal.ingress.enabled=true",
+    "portal.ingress.tlsSecretName=portal-tls",
+    "portal.httpRoute.enabled=true",
+    "portal.httpRoute.parentRefs[0].name=public",
     "metrics.serviceMonitor.enabled=true",
     "metrics.prometheusRule.enabled=true",
 ];
@@ -97,10 +104,19 @@ fn every_object_is_rendered_once_and_in_our_namespace() -> Result<()> {
 
 #[test]
 fn without_workloads_nothing_runs() -> Result<()> {
-    for object in rendered(&["workloads.enabled=false"])? {
+    let mut set = ALL.to_vec();
+    set.push("workloads.enabled=false");
+    for object in rendered(&set)? {
         let kind = object["kind"].as_str().unwrap_or_default();
         ensure!(
-            !["Deployment", "Service", "PodDisruptionBudget"].contains(&kind),
+            ![
+                "Deployment",
+                "Service",
+                "PodDisruptionBudget",
+                "Ingress",
+                "HTTPRoute",
+            ]
+            .contains(&kind),
             "{object}"
         );
     }
@@ -122,6 +138,11 @@ fn wrong_values_are_refused() -> Result<()> {
         "portal.auditHash=md5",
         "portal.database.persistence.size=much",
         "publicUrl=portal.example.gov.cn",
+        "portal.oidc.issuer=http://id.example.gov.cn",
+        "portal.oidc.scopes[0]=two words",
+        "portal.session.idleMinutes=1",
+        "portal.session.hours=48",
+        "portal.httpRoute.parentRefs[0].nmae=public",
         "metrics.serviceMonitor.interval=often",
         "imagePullSecrets[0].nmae=pull",
     ] {
@@ -154,6 +175,94 @@ fn replicas_of_the_portal_share_a_database() -> Result<()> {
     find(&objects, "PersistentVolumeClaim", "qipan-portal-database")?;
     let shared = rendered(&["portal.database.secretName=db"])?;
     ensure!(find(&shared, "PersistentVolumeClaim", "qipan-portal-database").is_err());
+    Ok(())
+}
+
+/// What the chart renders for the identity provider is what the program reads: its flags, and the Secret as a file.
+#[test]
+fn the_identity_provider_reaches_the_portal_and_its_secret_is_a_file() -> Result<()> {
+    let objects = rendered(&ALL)?;
+    let pod = &find(&objects, "Deployment", "qipan-portal")?["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let args: Vec<_> = container["args"]
+        .as_array()
+        .context("args")?
+        .iter()
+        .collect();
+    for wanted in [
+        "--oidc-issuer=https://id.example.gov.cn/realms/qipan",
+        "--oidc-client-secret-file=/etc/qipan/oidc/client-secret",
+        "--oidc-ca-file=/etc/qipan/oidc-ca/ca.crt",
+        "--oidc-username-prefix=",
+        "--public-url=https://portal.example.gov.cn",
+    ] {
+        ensure!(
+            args.iter().any(|arg| *arg == wanted),
+            "no {wanted} in {args:?}"
+        );
+    }
+    let binary = tools::binary("qipan-portal")?;
+    let help = tools::run(Command::new(binary).args(["serve", "--help"]))?;
+    for arg in args.iter().filter_map(|arg| arg.as_str()) {
+        let flag = arg.split('=').next().unwrap_or_default();
+        ensure!(
+            flag == "serve" || help.contains(flag),
+            "the program has no {flag}"
+        );
+    }
+    let volumes = pod["volumes"].as_array().context("volumes")?;
+    let secret = volumes
+        .iter()
+        .find(|volume| volume["name"] == "oidc")
+        .context("no volume")?;
+    ensure!(secret["secret"]["secretName"] == "portal-oidc", "{secret}");
+    let refusal =
+        render(&["portal.oidc.issuer=https://id.example.gov.cn"]).map_err(|e| e.to_string());
+    ensure!(
+        refusal.as_ref().is_err_and(|e| e.contains("publicUrl")),
+        "{refusal:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_way_in_takes_its_host_from_the_public_url() -> Result<()> {
+    let objects = rendered(&ALL)?;
+    let ingress = &find(&objects, "Ingress", "qipan-portal")?["spec"];
+    ensure!(
+        ingress["rules"][0]["host"] == "portal.example.gov.cn",
+        "{ingress}"
+    );
+    ensure!(ingress["tls"][0]["secretName"] == "portal-tls", "{ingress}");
+    let route = &find(&objects, "HTTPRoute", "qipan-portal")?["spec"];
+    ensure!(
+        route["hostnames"] == json!(["portal.example.gov.cn"]),
+        "{route}"
+    );
+    let port = &find(&objects, "Service", "qipan-portal")?["spec"]["ports"][0]["port"];
+    ensure!(
+        &route["rules"][0]["backendRefs"][0]["port"] == port,
+        "{route}"
+    );
+    let none = rendered(&[])?;
+    ensure!(find(&none, "Ingress", "qipan-portal").is_err());
+    ensure!(find(&none, "HTTPRoute", "qipan-portal").is_err());
+    for (set, says) in [
+        (&["portal.ingress.enabled=true"][..], "publicUrl"),
+        (
+            &[
+                "portal.httpRoute.enabled=true",
+                "publicUrl=https://portal.example.gov.cn",
+            ],
+            "parentRefs",
+        ),
+    ] {
+        let refusal = render(set).map_err(|e| e.to_string());
+        ensure!(
+            refusal.as_ref().is_err_and(|e| e.contains(says)),
+            "{set:?}: {refusal:?}"
+        );
+    }
     Ok(())
 }
 

@@ -1,19 +1,15 @@
 //! The demo sign-in: anybody takes any post. Routed only with `--demo`; every page says so.
 
-use askama::Template;
 use axum::Form;
-use axum::extract::{Query, State};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderMap;
 use serde::Deserialize;
 
-use super::sessions::{Arrival, Way, random_token, same_secret};
-use super::{Signed, User, agent, begin, cookie, safe_next, set_cookie};
+use super::sessions::{Arrival, Way, same_secret};
+use super::{User, agent, begin, cookie, safe_next};
 use crate::acts;
-use crate::bulletins;
 use crate::error::AppError;
-use crate::page::Page;
-use crate::reader::Reader;
 use crate::state::AppState;
 
 /// A post that may be taken. Its words are `demo.<key>.title` and `demo.<key>.about`.
@@ -66,57 +62,12 @@ pub const POSTS: [Post; 7] = [
     },
 ];
 
-/// Where to go after signing in.
-#[derive(Debug, Deserialize)]
-pub struct Next {
-    next: Option<String>,
-}
-
 /// What the form sends.
 #[derive(Debug, Deserialize)]
 pub struct Choice {
     post: String,
     next: String,
     token: String,
-}
-
-/// What the sign-out button sends.
-#[derive(Debug, Deserialize)]
-pub struct Leave {
-    token: String,
-}
-
-#[derive(Template)]
-#[template(path = "sign_in.html")]
-struct SignIn<'a> {
-    p: Page,
-    next: &'a str,
-    token: &'a str,
-    bulletins: Vec<bulletins::Shown>,
-}
-
-/// The form.
-///
-/// # Errors
-/// No random numbers, or a template that fails.
-pub async fn form(
-    State(state): State<AppState>,
-    reader: Reader,
-    Query(query): Query<Next>,
-) -> Result<Response, AppError> {
-    let token = random_token().map_err(|error| AppError::database(&error))?;
-    let next = safe_next(query.next.as_deref().unwrap_or("/")).to_owned();
-    let announced = bulletins::now(&state, reader.lang, true, crate::background::now()).await;
-    let p = Page::public(&state, reader, "sign-in.title");
-    let html = SignIn {
-        p,
-        next: &next,
-        token: &token,
-        bulletins: announced,
-    }
-    .render()?;
-    let set = set_cookie(&state, state.form_cookie_name(), &token, 3600);
-    Ok((set, Html(html)).into_response())
 }
 
 /// Takes a post.
@@ -159,24 +110,4 @@ pub async fn enter(
     };
     let set = begin(&state, &headers, &arrival).await?;
     Ok((set, Redirect::to(safe_next(&choice.next))).into_response())
-}
-
-/// Ends the session.
-///
-/// # Errors
-/// The form is not this session's.
-pub async fn leave(
-    State(state): State<AppState>,
-    Signed(session): Signed,
-    headers: HeaderMap,
-    Form(leave): Form<Leave>,
-) -> Result<Response, AppError> {
-    if !same_secret(&session.form_token, &leave.token) {
-        return Err(AppError::FormExpired);
-    }
-    state.record(acts::act(&session.user, "sign-out", &headers))?;
-    let ended = state.sessions.end_by_digest(&session.digest).await;
-    ended.map_err(|error| AppError::database(&error))?;
-    let set = set_cookie(&state, state.cookie_name(), "", 0);
-    Ok((set, Redirect::to("/sign-in")).into_response())
 }

@@ -324,13 +324,38 @@ impl Sessions {
     pub async fn end_others(&self, session: &Session) -> Result<u64, DbError> {
         let (name, own) = (&session.user.name, &session.digest);
         match &self.store {
-            Store::Memory(sessions) => {
-                let mut sessions = memory(sessions)?;
-                let before = sessions.len();
-                sessions.retain(|digest, other| other.username != *name || digest == own);
-                Ok((before - sessions.len()) as u64)
-            }
+            Store::Memory(sessions) => Ok(retain(sessions, |other| {
+                other.username != *name || other.digest == *own
+            })?),
             Store::Database(db) => table::end_others(&mut *db.acquire().await?, name, own).await,
+        }
+    }
+
+    /// Ends the sessions that came from one of the provider's, and says how many there were.
+    ///
+    /// # Errors
+    /// The database fails: they go on.
+    pub async fn end_of_provider(&self, provider_session: &str) -> Result<u64, DbError> {
+        match &self.store {
+            Store::Memory(sessions) => Ok(retain(sessions, |session| {
+                session.provider_session != provider_session
+            })?),
+            Store::Database(db) => {
+                table::end_of_provider(&mut *db.acquire().await?, provider_session).await
+            }
+        }
+    }
+
+    /// Ends every session of a person, and says how many there were.
+    ///
+    /// # Errors
+    /// The database fails: they go on.
+    pub async fn end_of_user(&self, username: &str) -> Result<u64, DbError> {
+        match &self.store {
+            Store::Memory(sessions) => {
+                Ok(retain(sessions, |session| session.username != username)?)
+            }
+            Store::Database(db) => table::end_of_user(&mut *db.acquire().await?, username).await,
         }
     }
 
@@ -366,6 +391,17 @@ type Kept = HashMap<String, table::StoredSession>;
 fn memory(sessions: &Mutex<Kept>) -> Result<std::sync::MutexGuard<'_, Kept>, DbError> {
     let gone = |_| DbError::Other("the sessions in memory are gone".to_owned());
     sessions.lock().map_err(gone)
+}
+
+/// Keeps some, and says how many went.
+fn retain(
+    sessions: &Mutex<Kept>,
+    keep: impl Fn(&table::StoredSession) -> bool,
+) -> Result<u64, DbError> {
+    let mut sessions = memory(sessions)?;
+    let before = sessions.len();
+    sessions.retain(|_, session| keep(session));
+    Ok((before - sessions.len()) as u64)
 }
 
 impl Contents {

@@ -9,8 +9,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use harness::{
-    HUB, NAMESPACE, Spec, Testbed, WayIn, eventually, get, hub_kubeconfig, install_hub, sample,
-    tools,
+    HUB, NAMESPACE, Spec, Testbed, WayIn, eventually, get, hub_kubeconfig, install_hub,
+    keycloak::{self, Place},
+    sample, tools,
 };
 use kube::Client;
 use rustix::process::Pid;
@@ -22,6 +23,10 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag that one gives or leaves out"
+)]
 pub(crate) struct Args {
     /// Run the control planes only: no operator, no portal.
     #[arg(long)]
@@ -29,6 +34,9 @@ pub(crate) struct Args {
     /// Leave the portal out.
     #[arg(long)]
     no_portal: bool,
+    /// Add a Keycloak, at which the posts of the sample sign in with a password; the hub trusts it.
+    #[arg(long)]
+    oidc: bool,
     /// Do not load the sample province.
     #[arg(long)]
     no_sample: bool,
@@ -66,7 +74,7 @@ pub(crate) async fn up(args: Args) -> Result<()> {
     let mut steps = Steps {
         began: Instant::now(),
         done: 0,
-        total: 9,
+        total: if args.oidc { 10 } else { 9 },
     };
     steps.next("tools: the control plane and helm");
     needs::check()?;
@@ -79,13 +87,14 @@ pub(crate) async fn up(args: Args) -> Result<()> {
     let portal = (!args.clusters_only && !args.no_portal)
         .then(|| tools::binary("qipan-portal"))
         .transpose()?;
+    let provider = if args.oidc {
+        steps.next("Keycloak (first time: 160 MB from Maven Central)");
+        Some(start_keycloak(&state).await?)
+    } else {
+        None
+    };
     steps.next("control planes: the hub and three members");
-    let mut start = Command::new(testbed);
-    start
-        .args(["up", "--detach", "--durable", "--dir"])
-        .arg(&state);
-    tools::run(start.args(Spec::with_members(&sample::MEMBERS).arguments()))?;
-    let testbed = Testbed::attach(&state)?;
+    let testbed = start_control_planes(&state, &testbed, provider.as_ref())?;
     steps.next("hub: definitions, roles, policies");
     install_hub(&testbed).await?;
     steps.next("members: account, roles, policies, and their kubeconfigs as Secrets on the hub");
@@ -99,7 +108,7 @@ pub(crate) async fn up(args: Args) -> Result<()> {
     load_sample(&testbed, &args).await?;
     steps.next("portal");
     let url = match portal {
-        Some(binary) => Some(start_portal(&testbed, &binary, &way_in).await?),
+        Some(binary) => Some(start_portal(&testbed, &binary, (&way_in, provider.as_ref())).await?),
         None => None,
     };
     steps.next("waiting for the sample to be ready");
@@ -107,11 +116,25 @@ pub(crate) async fn up(args: Args) -> Result<()> {
         report_readiness(&testbed.client(HUB).await?).await?;
     }
     println!("\nup in {:.1} s", steps.began.elapsed().as_secs_f32());
-    say_where(&state, url.as_deref());
+    say_where(&state, url.as_deref(), provider.as_ref());
     Ok(())
 }
 
-fn say_where(state: &Path, portal: Option<&str>) {
+/// The hub, which trusts the provider where there is one, and the members.
+fn start_control_planes(state: &Path, testbed: &Path, provider: Option<&Place>) -> Result<Testbed> {
+    let spec = Spec {
+        oidc: provider.map(Place::oidc),
+        ..Spec::with_members(&sample::MEMBERS)
+    };
+    let mut start = Command::new(testbed);
+    start
+        .args(["up", "--detach", "--durable", "--dir"])
+        .arg(state);
+    tools::run(start.args(spec.arguments()))?;
+    Testbed::attach(state)
+}
+
+fn say_where(state: &Path, portal: Option<&str>, provider: Option<&Place>) {
     println!(
         "kubectl    export KUBECONFIG={}",
         state.join("hub.kubeconfig").display()
@@ -121,6 +144,43 @@ fn say_where(state: &Path, portal: Option<&str>) {
     if let Some(url) = portal {
         println!("portal     {url}  (its demo sign-in offers every post of the sample)");
     }
+    if let Some(place) = provider {
+        println!(
+            "sign-in    {} with the password {}",
+            keycloak::POSTS.join(", "),
+            keycloak::PASSWORD
+        );
+        println!(
+            "           at {} (administrator: admin, same password)",
+            place.issuer()
+        );
+    }
+}
+
+/// Keycloak at the port of the last time, so that the hub and the tokens go on naming the same issuer. The portal's port is
+/// settled here already: the provider sends browsers back to it.
+async fn start_keycloak(state: &Path) -> Result<Place> {
+    let parts = tokio::task::spawn_blocking(keycloak::parts).await??;
+    let parts = parts.map_err(|why| anyhow::anyhow!("there is {why}"))?;
+    let detached = Detached::new(state, "keycloak");
+    detached.stop()?;
+    Detached::new(state, "portal").stop()?;
+    let address = address(state, "keycloak.url", 8443)?;
+    let port = address.rsplit(':').next().unwrap_or_default().parse()?;
+    let place = Place::new(&state.join("keycloak"), port)?;
+    let portal = format!("http://{}", self::address(state, "portal.url", 8080)?);
+    // The realm's file holds the portal's address: it is taken in anew, and what people changed in it is gone.
+    let database = state.join("keycloak/home/data/h2");
+    if database.exists() {
+        fs::remove_dir_all(database)?;
+    }
+    let mut command = vec!["/usr/bin/env".to_owned()];
+    let environment = keycloak::environment().into_iter();
+    command.extend(environment.map(|(name, value)| format!("{name}={value}")));
+    command.extend(place.command(&parts, &portal)?);
+    detached.start(&command)?;
+    place.wait().await?;
+    Ok(place)
 }
 
 async fn load_sample(testbed: &Testbed, args: &Args) -> Result<()> {
@@ -160,7 +220,11 @@ async fn start_operator(testbed: &Testbed, binary: &Path, way_in: &WayIn) -> Res
     wait_ready(&detached, &address).await
 }
 
-async fn start_portal(testbed: &Testbed, binary: &Path, way_in: &WayIn) -> Result<String> {
+async fn start_portal(
+    testbed: &Testbed,
+    binary: &Path,
+    (way_in, provider): (&WayIn, Option<&Place>),
+) -> Result<String> {
     let kubeconfig = hub_kubeconfig(testbed, "qipan-portal").await?;
     let detached = Detached::new(testbed.dir(), "portal");
     detached.stop()?;
@@ -171,6 +235,10 @@ async fn start_portal(testbed: &Testbed, binary: &Path, way_in: &WayIn) -> Resul
     let database = format!("sqlite:{}", testbed.dir().join("portal.db").display());
     command.extend(["--database-url".to_owned(), database]);
     command.extend(way_in.portal_args(testbed).await?);
+    if let Some(place) = provider {
+        command.extend(place.flags());
+        command.push(format!("--public-url=http://{address}"));
+    }
     if let Ok(log) = testbed.audit(HUB) {
         command.extend([
             "--hub-audit-log".to_owned(),
@@ -230,7 +298,7 @@ pub(crate) fn down(wipe: bool) -> Result<()> {
         return Ok(());
     }
     let _lock = lock(&state)?;
-    for name in ["portal", "operator"] {
+    for name in ["portal", "operator", "keycloak"] {
         if Detached::new(&state, name).stop()? {
             println!("stopped the {name}");
         }
@@ -275,7 +343,7 @@ pub(crate) fn status() -> Result<()> {
         }
         None => println!("no control planes run"),
     }
-    for name in ["operator", "portal"] {
+    for name in ["operator", "portal", "keycloak"] {
         let url = fs::read_to_string(state.join(format!("{name}.url"))).unwrap_or_default();
         match Detached::new(&state, name).pid() {
             Some(pid) => println!("{name} runs (pid {}) {}", pid.as_raw_nonzero(), url.trim()),
