@@ -48,6 +48,8 @@ pub const WAY_IN_ACCOUNT: &str = "qipan-way-in";
 pub const VERB_ENTER: &str = "enter";
 /// Verb on `tenantquotas`: may ask the operator for ways in, for people who are signed in (the portal).
 pub const VERB_LET_IN: &str = "let-in";
+/// `ClusterRole` of those to whom a stage was handed on (转办), in the unit's hub namespace.
+pub const DELEGATE_ROLE: &str = "qipan:delegate";
 /// Verb on `tenantquotas`: may raise a grant (design §1.6).
 pub const VERB_GRANT: &str = "grant";
 /// Verb on `tenantquotas`: may write Qipan's labels, quotas and children in members.
@@ -62,6 +64,18 @@ pub const POD_SECURITY_WARN: &str = "pod-security.kubernetes.io/warn";
 pub const DEFAULT_DENY: &str = "qipan-default-deny";
 /// Name of the network policy of a leaf that opens DNS and what its isolation allows.
 pub const ALLOW: &str = "qipan-allow";
+
+/// `ClusterRole` of a stage's approvers (or advisers) in the unit's hub namespace.
+#[must_use]
+pub fn stage_role(stage: crate::approval::Stage) -> String {
+    format!("qipan:{}", stage.verb())
+}
+
+/// Name of the `Role` and its binding by which a platform's owner decides on a unit's requests.
+#[must_use]
+pub fn platform_owner(platform: &str) -> String {
+    format!("qipan:platform-owner:{platform}")
+}
 
 /// The hub namespace of a tenant.
 #[must_use]

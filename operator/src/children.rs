@@ -5,6 +5,7 @@ pub mod meta;
 pub mod namespace;
 pub mod network_policy;
 pub mod quota;
+pub mod role;
 pub mod role_binding;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -58,6 +59,7 @@ pub fn digest(child: &Child) -> u64 {
                 egress.unwrap_or_default(),
             ])
         }
+        Child::Role(o) => json!(o.rules),
         Child::RoleBinding(o) => json!([o.role_ref, o.subjects]),
     };
     let mut hasher = DefaultHasher::new();

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::args::Manifest;
 use crate::runtime::ChildKind;
+use crds::approval::Stage;
 use crds::{GROUP, keys};
 
 fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
@@ -30,9 +31,10 @@ fn child_verbs(kind: ChildKind) -> &'static [&'static str] {
         ChildKind::Namespace => &["get", "list", "watch", "create", "patch", "delete"],
         // A quota is never deleted: it goes with its namespace, or stays at zero.
         ChildKind::ResourceQuota => &["get", "list", "watch", "create", "patch"],
-        ChildKind::LimitRange | ChildKind::NetworkPolicy | ChildKind::RoleBinding => {
-            &["list", "watch", "create", "patch", "delete"]
-        }
+        ChildKind::LimitRange
+        | ChildKind::NetworkPolicy
+        | ChildKind::Role
+        | ChildKind::RoleBinding => &["list", "watch", "create", "patch", "delete"],
     }
 }
 
@@ -40,7 +42,7 @@ fn child_verbs(kind: ChildKind) -> &'static [&'static str] {
 /// to `qipan:tenant`. The policy `qipan-operator-confined` narrows them to tenants' namespaces.
 #[must_use]
 pub fn member_rules() -> Vec<PolicyRule> {
-    let mut rules: Vec<PolicyRule> = ChildKind::ALL
+    let mut rules: Vec<PolicyRule> = ChildKind::MEMBER
         .into_iter()
         .map(|kind| {
             let (group, plural) = kind.resource();
@@ -88,6 +90,11 @@ pub fn hub_rules() -> Vec<PolicyRule> {
     let statuses = crds::MANAGED.map(|plural| format!("{plural}/status"));
     let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
     let with_children = ["cloudplatforms", "tenantquotas", "tenants"];
+    let stages = Stage::ALL.map(keys::stage_role);
+    let bound: Vec<&str> = [keys::OWNER_ROLE, keys::DELEGATE_ROLE]
+        .into_iter()
+        .chain(stages.iter().map(String::as_str))
+        .collect();
     vec![
         rule(GROUP, &crds::MANAGED, &["get", "list", "watch"]),
         rule(GROUP, &statuses, &["update", "patch"]),
@@ -104,16 +111,19 @@ pub fn hub_rules() -> Vec<PolicyRule> {
         rule("", &["namespaces"], child_verbs(ChildKind::Namespace)),
         rule(
             "rbac.authorization.k8s.io",
-            &["rolebindings"],
+            &["rolebindings", "roles"],
             child_verbs(ChildKind::RoleBinding),
         ),
         // qipan:superior allows nothing that the operator may not do itself, so giving it takes no right.
         named(
             "rbac.authorization.k8s.io",
             "clusterroles",
-            &[keys::OWNER_ROLE],
+            &bound,
             &["bind"],
         ),
+        // Held to be given: a platform's owner decides by a Role that names the platform. The operator itself cannot decide
+        // with it, since a service account decides nothing (policies/request-decisions).
+        rule(GROUP, &["cloudplatforms"], &[Stage::PlatformOwner.verb()]),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
         // Who asks for a way in, and whether the person may enter.
         rule("authentication.k8s.io", &["tokenreviews"], &["create"]),
@@ -207,7 +217,7 @@ mod tests {
     #[test]
     fn every_kind_of_child_has_a_rule_and_nothing_dangerous_has() {
         let rules = member_rules();
-        for kind in ChildKind::ALL {
+        for kind in ChildKind::MEMBER {
             let (group, plural) = kind.resource();
             let covered = |r: &PolicyRule| {
                 r.api_groups

@@ -2,6 +2,7 @@
 //!
 //! Given a unit, the operator ensures its namespace `qp-<name>`, a `RoleBinding` for its owners, one for those above it, its
 //! budget's ledger, and a summary of its grants.
+//! Who decides on its requests is bound to the role of the stage (`tenant/access.rs`).
 //! - refuses: an unknown parent; a chain of parents that returns to itself; a level above the parent's.
 //! - waits when deleted: until it has no grants. The namespace goes only if `spec.deletionPolicy` says so.
 
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 
 use crds::account::{Claim, Next, Taker, Writer};
 use crds::tenant::{PlatformGrants, TenantStatus};
-use crds::words::{DeletionPolicy, Subject, SubjectKind};
+use crds::words::DeletionPolicy;
 use crds::{
     Account, ConditionType, Conditions, Reason, ResourceList, Tenant, TenantQuota, Verdict, keys,
 };
@@ -18,12 +19,15 @@ use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 use std::time::Duration;
 
-use crate::children;
 use crate::runtime::controller::{Judged, Reconciler};
 use crate::runtime::hub::{Guarded, by_name, good};
 use crate::runtime::plan::ChildKey;
-use crate::runtime::{ChildKind, Children, Context, Inquiry, Placed, Plan, Target};
+use crate::runtime::{ChildKind, Children, Context, Inquiry, Plan, Target};
 use crate::tenant_quota::validate;
+
+mod access;
+
+pub use access::Concerned;
 
 /// Parents are followed no further: a deeper chain is a cycle or a mistake.
 const DEEPEST: usize = 16;
@@ -43,6 +47,8 @@ pub struct World {
     pub writer: Writer,
     /// UID of its namespace on the hub, if it is there.
     pub namespace: Option<String>,
+    /// Whom its requests concern beside the unit and those above.
+    pub concerned: Concerned,
 }
 
 impl Judged for TenantStatus {
@@ -160,6 +166,7 @@ impl Reconciler for Tenants {
             writer,
             above: above(tenant, |name| by_name(&cx.hub.tenants, name)),
             grants,
+            concerned: Concerned::by_requests_of(cx, &keys::tenant_namespace(own)),
             namespace: cx
                 .members
                 .get(&Target::Hub)
@@ -209,7 +216,7 @@ impl Reconciler for Tenants {
             .conditions
             .set(ConditionType::Ready, &ready, generation, now);
         Plan {
-            children: Children::Exactly(children(tenant, above)),
+            children: Children::Exactly(access::children(tenant, above, &world.concerned)),
             finalizer: true,
             inquiries,
             ..Plan::say(status)
@@ -340,50 +347,6 @@ fn summarise(status: &mut TenantStatus, world: &World) {
     status.platforms = sums.into_values().collect();
 }
 
-fn children(tenant: &Tenant, above: &[Tenant]) -> Vec<Placed> {
-    let namespace = keys::tenant_namespace(name_of(tenant));
-    let labels = BTreeMap::from([(keys::TENANT.to_owned(), name_of(tenant).to_owned())]);
-    let authorities = std::iter::once(tenant)
-        .chain(above)
-        .flat_map(|t| &t.spec.authority_groups);
-    let authorities = authorities.map(|group| Subject {
-        kind: SubjectKind::Group,
-        name: group.clone(),
-    });
-    let superiors: Vec<Subject> = above
-        .iter()
-        .flat_map(|t| t.spec.owners.clone())
-        .chain(authorities)
-        .collect();
-    let mut children = vec![children::namespace::build(
-        &namespace,
-        &labels,
-        "restricted",
-    )];
-    // On the hub a person's name is the one that the hub's own authentication gives: no prefix is added.
-    for (role, subjects) in [
-        (keys::OWNER_ROLE, &tenant.spec.owners),
-        (keys::SUPERIOR_ROLE, &superiors),
-    ] {
-        if !subjects.is_empty() {
-            children.push(children::role_binding::build(
-                &namespace,
-                role,
-                subjects,
-                ("", ""),
-                &labels,
-            ));
-        }
-    }
-    children
-        .into_iter()
-        .map(|child| Placed {
-            target: Target::Hub,
-            child,
-        })
-        .collect()
-}
-
 fn wind_up(
     tenant: &Tenant,
     world: &World,
@@ -416,7 +379,7 @@ fn wind_up(
         _ => Vec::new(),
     };
     // Access ends with the unit, whether its namespace stays or not.
-    let kept = children(
+    let kept = access::children(
         &Tenant {
             spec: crds::tenant::TenantSpec {
                 owners: Vec::new(),
@@ -427,6 +390,7 @@ fn wind_up(
             ..tenant.clone()
         },
         &[],
+        &Concerned::default(),
     );
     let children = if world.namespace.is_some() && remove.is_empty() {
         Children::Exactly(kept)
@@ -524,6 +488,7 @@ mod tests {
                 proven: true,
             },
             namespace: Some("u".into()),
+            concerned: Concerned::default(),
         };
         let first = Tenants::plan(&tenant, &world, Timestamp::from_second(10).unwrap());
         tenant.status = Some(first.status.clone());

@@ -21,6 +21,8 @@ mod province;
 mod quiet;
 #[path = "resource_request/refused.rs"]
 mod refused;
+#[path = "resource_request/who.rs"]
+mod who;
 
 static WORLD: OnceCell<World> = OnceCell::const_new();
 

@@ -10,12 +10,34 @@ use crate::runtime::Child;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
+/// Binds subjects to a `Role` of the same name.
+#[must_use]
+pub fn to_role(
+    namespace: &str,
+    role: &str,
+    subjects: &[Subject],
+    labels: &BTreeMap<String, String>,
+) -> Child {
+    bind(namespace, ("Role", role), subjects, ("", ""), labels)
+}
+
 /// Binds subjects to a `ClusterRole` in a namespace. `user_prefix` and `group_prefix` are what that cluster's API server puts
 /// before names.
 #[must_use]
 pub fn build(
     namespace: &str,
     role: &str,
+    subjects: &[Subject],
+    (user_prefix, group_prefix): (&str, &str),
+    labels: &BTreeMap<String, String>,
+) -> Child {
+    let prefixes = (user_prefix, group_prefix);
+    bind(namespace, ("ClusterRole", role), subjects, prefixes, labels)
+}
+
+fn bind(
+    namespace: &str,
+    (kind, role): (&str, &str),
     subjects: &[Subject],
     (user_prefix, group_prefix): (&str, &str),
     labels: &BTreeMap<String, String>,
@@ -31,7 +53,7 @@ pub fn build(
         metadata: super::meta::child(Some(namespace), role, labels),
         role_ref: RoleRef {
             api_group: Some(RBAC.into()),
-            kind: "ClusterRole".into(),
+            kind: kind.into(),
             name: role.into(),
         },
         subjects: (!subjects.is_empty()).then_some(subjects),

@@ -71,6 +71,7 @@ impl Seen {
             Child::Namespace(_)
             | Child::LimitRange(_)
             | Child::NetworkPolicy(_)
+            | Child::Role(_)
             | Child::RoleBinding(_) => None,
         };
         Self {

@@ -8,7 +8,7 @@ use crds::keys;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -66,6 +66,7 @@ impl Connection {
                 ChildKind::NetworkPolicy => {
                     start.watch::<NetworkPolicy>(&mut watches, *kind, Child::NetworkPolicy);
                 }
+                ChildKind::Role => start.watch::<Role>(&mut watches, *kind, Child::Role),
                 ChildKind::RoleBinding => {
                     start.watch::<RoleBinding>(&mut watches, *kind, Child::RoleBinding);
                 }

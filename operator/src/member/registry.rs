@@ -18,8 +18,6 @@ use crate::runtime::hub::Queues;
 use crate::runtime::metrics::{MEMBER_CONTACT, MEMBER_UP};
 use crate::runtime::{ChildKind, Error, Target};
 
-/// What the operator keeps on the hub: the tenants' namespaces and who may enter them.
-const HUB_KINDS: [ChildKind; 2] = [ChildKind::Namespace, ChildKind::RoleBinding];
 /// How often a member is asked whether it is there.
 const PROBE: Duration = Duration::from_secs(10);
 /// How many probes apart version, nodes and policies are read again.
@@ -134,7 +132,7 @@ impl Members {
             "hub",
             self.hub.clone(),
             &self.queues,
-            &HUB_KINDS,
+            &ChildKind::HUB,
         ));
         connection.listed().await;
         *self
@@ -297,7 +295,7 @@ impl Members {
             &cluster,
             client,
             &self.queues,
-            &ChildKind::ALL,
+            &ChildKind::MEMBER,
         ));
         if tokio::time::timeout(Duration::from_secs(30), connection.listed())
             .await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crds::{TenantQuota, WorkOrder};
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// A cluster that children are written to.
@@ -42,13 +42,26 @@ pub enum ChildKind {
     LimitRange,
     /// Who may talk to whom.
     NetworkPolicy,
+    /// What may be done with one platform's requests. On the hub only.
+    Role,
     /// Who may work there.
     RoleBinding,
 }
 
 impl ChildKind {
     /// Every kind of child.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
+        Self::Namespace,
+        Self::ResourceQuota,
+        Self::LimitRange,
+        Self::NetworkPolicy,
+        Self::Role,
+        Self::RoleBinding,
+    ];
+    /// Those on the hub: the tenants' namespaces and who may enter them.
+    pub const HUB: [Self; 3] = [Self::Namespace, Self::Role, Self::RoleBinding];
+    /// Those in members.
+    pub const MEMBER: [Self; 5] = [
         Self::Namespace,
         Self::ResourceQuota,
         Self::LimitRange,
@@ -64,6 +77,7 @@ impl ChildKind {
             Self::ResourceQuota => ("", "resourcequotas"),
             Self::LimitRange => ("", "limitranges"),
             Self::NetworkPolicy => ("networking.k8s.io", "networkpolicies"),
+            Self::Role => ("rbac.authorization.k8s.io", "roles"),
             Self::RoleBinding => ("rbac.authorization.k8s.io", "rolebindings"),
         }
     }
@@ -80,6 +94,8 @@ pub enum Child {
     LimitRange(LimitRange),
     /// See [`ChildKind::NetworkPolicy`].
     NetworkPolicy(NetworkPolicy),
+    /// See [`ChildKind::Role`].
+    Role(Role),
     /// See [`ChildKind::RoleBinding`].
     RoleBinding(RoleBinding),
 }
@@ -93,6 +109,7 @@ impl Child {
             Self::ResourceQuota(_) => ChildKind::ResourceQuota,
             Self::LimitRange(_) => ChildKind::LimitRange,
             Self::NetworkPolicy(_) => ChildKind::NetworkPolicy,
+            Self::Role(_) => ChildKind::Role,
             Self::RoleBinding(_) => ChildKind::RoleBinding,
         }
     }
@@ -105,6 +122,7 @@ impl Child {
             Self::ResourceQuota(o) => &o.metadata,
             Self::LimitRange(o) => &o.metadata,
             Self::NetworkPolicy(o) => &o.metadata,
+            Self::Role(o) => &o.metadata,
             Self::RoleBinding(o) => &o.metadata,
         }
     }

@@ -56,7 +56,10 @@ pub(crate) fn unit(
         "apiVersion": "qipan.dev/v1alpha1", "kind": "Tenant", "metadata": { "name": name },
         "spec": {
             "displayName": { "zh": name }, "level": level,
-            "owners": [{ "kind": "User", "name": format!("{name}-head") }],
+            "owners": [
+                { "kind": "User", "name": format!("{name}-head") },
+                { "kind": "User", "name": format!("{name}-officer") },
+            ],
         },
     });
     if let Some(parent) = parent {
@@ -111,31 +114,7 @@ pub(crate) async fn found(world: &World) -> Result<()> {
     for object in catalog() {
         world.put(&object).await?;
     }
-    // Who may ask and decide where is the roles' business and tested there; here everybody may, in their own name.
-    let verbs = [
-        "get",
-        "list",
-        "create",
-        "patch",
-        "update",
-        "approve-unithead",
-        "approve-supervisor",
-        "approve-authority",
-        "approve-platformowner",
-    ];
-    world
-        .put(&json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "test:people" },
-            "rules": [{ "apiGroups": ["qipan.dev"], "resources": ["resourcerequests", "workorders", "cloudplatforms"], "verbs": verbs }],
-        }))
-        .await?;
-    world
-        .put(&json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "test:people" },
-            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "test:people" },
-            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "people" }],
-        }))
-        .await?;
+    // Owners, approvers and authorities are bound by the operator; who runs platforms, by the hub's administrator.
     world
         .put(&json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "test:provider" },
@@ -241,7 +220,12 @@ impl<'a> Story<'a> {
             &story.namespace(),
         );
         let request = serde_json::from_value(request).unwrap();
-        api.create(&PostParams::default(), &request).await.unwrap();
+        // Access comes a moment after the unit is ready.
+        eventually("the officer may ask", SOON, async || {
+            api.create(&PostParams::default(), &request).await
+        })
+        .await
+        .unwrap();
         story
     }
 
@@ -263,11 +247,10 @@ impl<'a> Story<'a> {
         format!("{}-officer", self.unit)
     }
 
-    async fn person(&self, user: &str, groups: &[&str]) -> Client {
-        let groups: Vec<&str> = groups.iter().copied().chain(["people"]).collect();
+    pub(crate) async fn person(&self, user: &str, groups: &[&str]) -> Client {
         self.world
             .testbed
-            .client_as(HUB, user, &groups)
+            .client_as(HUB, user, groups)
             .await
             .unwrap()
     }
@@ -278,21 +261,35 @@ impl<'a> Story<'a> {
         Ok(api.get(&self.name).await?)
     }
 
-    /// Somebody appends an entry to a list of the request.
+    /// Somebody appends an entry to a list of the request; whose access is new gets it a moment later.
     pub(crate) async fn append(&self, user: &str, groups: &[&str], list: &str, entry: Value) {
+        eventually(&format!("{user} appends to {list}"), SOON, async || {
+            self.try_append((user, groups), list, &entry).await
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Tries to append an entry.
+    pub(crate) async fn try_append(
+        &self,
+        (user, groups): (&str, &[&str]),
+        list: &str,
+        entry: &Value,
+    ) -> Result<()> {
         let api: Api<ResourceRequest> =
             Api::namespaced(self.person(user, groups).await, &self.namespace());
-        let there = serde_json::to_value(api.get(&self.name).await.unwrap().spec).unwrap();
+        let there = serde_json::to_value(self.now().await?.spec)?;
         let place = format!("/spec/{list}");
         let operation = if there[list].is_array() {
             json!({ "op": "add", "path": format!("{place}/-"), "value": entry })
         } else {
             json!({ "op": "add", "path": place, "value": [entry] })
         };
-        let patch: Patch<Value> = Patch::Json(serde_json::from_value(json!([operation])).unwrap());
+        let patch: Patch<Value> = Patch::Json(serde_json::from_value(json!([operation]))?);
         api.patch(&self.name, &PatchParams::default(), &patch)
-            .await
-            .unwrap();
+            .await?;
+        Ok(())
     }
 
     /// Somebody decides at a stage; `stage` of a platform is written `PlatformOwner/<platform>`.

@@ -95,7 +95,7 @@ async fn a_frozen_platform_names_the_way_out_and_an_exception_ends_at_the_provin
     asked["type"] = json!("Exception");
     let story = Story::submit(world, "minzheng", "liwai", &asked).await;
     for (stage, user, group) in [
-        ("UnitHead".to_owned(), "minzheng-head", "people"),
+        ("UnitHead".to_owned(), "minzheng-head", "minzheng"),
         ("Authority".to_owned(), "xian-ke", "xian-ju"),
         (format!("PlatformOwner/{OLD}"), "shi-ke", "shi-ju"),
         (format!("PlatformOwner/{PLATFORM}"), "sheng-ke", "sheng-ju"),

@@ -7,12 +7,15 @@ use crds::ResourceRequest;
 use crds::resource_request::Phase;
 use harness::world::{MEMBER, PLATFORM, POOL, SOON, World, platform, profile, tenant};
 use harness::{HUB, NAMESPACE, apply_yaml, eventually, tools};
+use k8s_openapi::api::rbac::v1::Role;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::TENANT;
 
+/// Who asks.
+const APPLICANT: &str = "antragsteller";
 /// Who decides at every stage.
 const JUDGE: &str = "entscheider";
 
@@ -25,6 +28,9 @@ pub(crate) async fn are_enacted_and_taken_back(world: &World) -> Result<()> {
     owned["spec"]["approvers"] = json!([{ "kind": "User", "name": JUDGE }]);
     world.put(&owned).await?;
     let mut headed = tenant(TENANT);
+    headed["spec"]["owners"] = json!([
+        { "kind": "User", "name": APPLICANT }, { "kind": "User", "name": format!("{TENANT}-owner") },
+    ]);
     headed["spec"]["approvers"] = json!([
         { "stage": "UnitHead", "subjects": [{ "kind": "User", "name": JUDGE }] },
         { "stage": "Authority", "subjects": [{ "kind": "User", "name": JUDGE }] },
@@ -33,7 +39,7 @@ pub(crate) async fn are_enacted_and_taken_back(world: &World) -> Result<()> {
     let system = tools::repository().join("crds/examples/information_system.yaml");
     let mut system: Value = serde_yaml::from_str(&fs::read_to_string(system)?)?;
     system["metadata"]["namespace"] = json!(format!("qp-{TENANT}"));
-    for object in [system].into_iter().chain(catalog()).chain(people()) {
+    for object in [system].into_iter().chain(catalog()) {
         apply_yaml(&hub, &object.to_string(), NAMESPACE).await?;
     }
     let place = json!({ "platform": PLATFORM, "zone": "Extranet" });
@@ -55,23 +61,34 @@ pub(crate) async fn are_enacted_and_taken_back(world: &World) -> Result<()> {
     world.in_force(&format!("qp-{TENANT}"), "neu-app").await?;
     let back = with(json!({ "name": "app", "pool": POOL, "grant": "neu-app" }));
     submit(world, "weg", "Release", json!([back])).await?;
-    reaches(world, "weg", Phase::Delivered).await
+    reaches(world, "weg", Phase::Delivered).await?;
+    a_platforms_owner_comes_and_goes(world).await?;
+    world.put(&owned).await
 }
 
-/// Who asks and who decides; an administrator may do neither in another's name.
-fn people() -> Vec<Value> {
-    let verbs = ["get", "create", "patch", "approve-platformowner"];
-    let role = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "test:people" },
-        "rules": [{ "apiGroups": ["qipan.dev"], "resources": ["resourcerequests", "cloudplatforms"], "verbs": verbs }],
-    });
-    let subject = |name: &str| json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name });
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "test:people" },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "test:people" },
-        "subjects": [subject("antragsteller"), subject(JUDGE)],
-    });
-    vec![role, binding]
+/// The role by which the platform's owner decides: put back where somebody emptied it, gone where nobody is named any more.
+async fn a_platforms_owner_comes_and_goes(world: &World) -> Result<()> {
+    let roles: Api<Role> = Api::namespaced(world.hub().await?, &format!("qp-{TENANT}"));
+    let name = crds::keys::platform_owner(PLATFORM);
+    let empty = Patch::Merge(json!({ "rules": [] }));
+    roles.patch(&name, &PatchParams::default(), &empty).await?;
+    eventually("the owner's role is as it was", SOON, async || {
+        let rules = roles.get(&name).await?.rules.unwrap_or_default();
+        ensure!(rules.len() == 1, "{rules:?}");
+        anyhow::Ok(())
+    })
+    .await?;
+    let none = json!([{ "op": "remove", "path": "/spec/approvers" }]);
+    let none: Patch<Value> = Patch::Json(serde_json::from_value(none)?);
+    let platforms: Api<crds::CloudPlatform> = Api::all(world.hub().await?);
+    platforms
+        .patch(PLATFORM, &PatchParams::default(), &none)
+        .await?;
+    eventually("nobody decides for the platform", SOON, async || {
+        ensure!(roles.get_opt(&name).await?.is_none(), "its role is there");
+        anyhow::Ok(())
+    })
+    .await
 }
 
 fn catalog() -> Vec<Value> {
@@ -99,13 +116,17 @@ async fn submit(world: &World, name: &str, type_: &str, items: Value) -> Result<
     let request = json!({
         "apiVersion": "qipan.dev/v1alpha1", "kind": "ResourceRequest", "metadata": { "name": name },
         "spec": {
-            "classified": false, "applicant": "antragsteller",
+            "classified": false, "applicant": APPLICANT,
             "application": { "type": type_, "environment": "Emergency", "title": name, "justification": "-", "items": items },
         },
     });
     let request = serde_json::from_value(request)?;
-    let api = requests(world, "antragsteller").await?;
-    api.create(&PostParams::default(), &request).await?;
+    let api = requests(world, APPLICANT).await?;
+    // Access comes a moment after it was given.
+    eventually("the applicant may ask", SOON, async || {
+        api.create(&PostParams::default(), &request).await
+    })
+    .await?;
     Ok(())
 }
 
@@ -121,7 +142,10 @@ async fn decide(world: &World, name: &str, stage: &str, of: Option<&str>) -> Res
     let entry = json!({ "stage": stage, "of": of, "by": JUDGE, "outcome": "Approve" });
     let patch = json!([{ "op": "add", "path": "/spec/decisions", "value": [entry] }]);
     let patch: Patch<Value> = Patch::Json(serde_json::from_value(patch)?);
-    api.patch(name, &PatchParams::default(), &patch).await?;
+    eventually(&format!("{JUDGE} may decide"), SOON, async || {
+        api.patch(name, &PatchParams::default(), &patch).await
+    })
+    .await?;
     Ok(())
 }
 

@@ -99,6 +99,16 @@ fn needing(right: &Right, cluster: &str, asked: &[Event]) -> Result<Needing> {
                 "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "probe" }],
             }),
         }),
+        // Giving a right takes holding it.
+        "approve-platformowner" => Ok(Needing {
+            method: "POST",
+            path: format!("{}?{dry}", bindings.replace("rolebindings", "roles")),
+            body: json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+                "metadata": { "name": "qipan:platform-owner:probe", "labels": labels },
+                "rules": [{ "apiGroups": [crds::GROUP], "resources": ["cloudplatforms"], "resourceNames": ["probe"], "verbs": [right.verb] }],
+            }),
+        }),
         "manage-children" => {
             let name = if cluster == MEMBER {
                 "qipan:tenant"

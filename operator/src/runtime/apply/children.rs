@@ -143,6 +143,7 @@ async fn write(
         (Child::NetworkPolicy(o), step) => {
             common(connection, o, step, "networkpolicies", Child::NetworkPolicy).await
         }
+        (Child::Role(o), step) => common(connection, o, step, "roles", Child::Role).await,
         (Child::RoleBinding(o), step) => {
             common(connection, o, step, "rolebindings", Child::RoleBinding).await
         }

@@ -89,6 +89,22 @@ impl Links {
         }
     }
 
+    fn units_where(&self, concerned: impl Fn(&ResourceRequest) -> bool) {
+        let state = self.requests.state();
+        let concerned = state
+            .iter()
+            .filter_map(|r| r.0.as_ref().ok().filter(|r| concerned(r)));
+        let namespaces: BTreeSet<_> = concerned
+            .filter_map(|r| r.metadata.namespace.as_deref())
+            .collect();
+        for tenant in namespaces
+            .into_iter()
+            .filter_map(crds::keys::tenant_of_namespace)
+        {
+            self.queues.tenants.push(tenant);
+        }
+    }
+
     fn products_where(&self, concerned: impl Fn(&CloudProduct) -> bool) {
         for product in self.products.state() {
             if let Ok(product) = &product.0
@@ -218,6 +234,13 @@ pub(super) fn secret(_: Option<&Secret>, _: &Secret, links: &Links) {
     links.every_platform();
 }
 
+/// Whether a platform's owner decides on a request.
+fn decides(request: &ResourceRequest, platform: &str) -> bool {
+    let chain = request.status.iter().flat_map(|s| &s.chain);
+    let mut platforms = chain.filter_map(|stage| stage.of.as_deref());
+    platforms.any(|of| of == platform)
+}
+
 pub(super) fn platform(
     old: Option<&Guarded<CloudPlatform>>,
     new: &Guarded<CloudPlatform>,
@@ -242,6 +265,8 @@ pub(super) fn platform(
         links.grants_where(|q| q.spec.platform == platform);
         links.products_where(|p| p.spec.platform == platform);
         links.open_requests_where(asks);
+        // Whoever decides for it enters the namespaces of the units that asked.
+        links.units_where(|r| decides(r, &platform));
         return;
     }
     let pools = |p: &CloudPlatform| {
@@ -432,6 +457,22 @@ pub(super) fn request(
         let status = status.unwrap_or_default();
         (status.holds, status.attempt, status.grants)
     };
+    // Who may enter the unit's namespace for it.
+    let concerned = |r: &Guarded<ResourceRequest>| {
+        let request = r.0.as_ref().ok();
+        let status = request.and_then(|r| r.status.as_ref());
+        let chain = status.iter().flat_map(|s| &s.chain);
+        (
+            chain.map(|s| s.of.clone()).collect::<Vec<_>>(),
+            status.and_then(|s| s.phase),
+            request.map(|r| r.spec.delegations.len()),
+        )
+    };
+    if let Some(tenant) = crds::keys::tenant_of_namespace(&namespace(new))
+        && (gone || old.is_none_or(|o| concerned(o) != concerned(new)))
+    {
+        links.queues.tenants.push(tenant);
+    }
     let versions = || [old, Some(new)].into_iter().flatten();
     if gone || old.is_none_or(|o| account(o) != account(new)) {
         let platforms: BTreeSet<_> = versions()
