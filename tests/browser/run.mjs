@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import AxePackage from "@axe-core/playwright";
 import { chromium } from "playwright-core";
+import { send, signIn as enter } from "./person.mjs";
 
 const AxeBuilder = AxePackage.default ?? AxePackage;
 const { values: flags } = parseArgs({
@@ -47,14 +48,8 @@ function check(name, good, detail = "") {
   }
 }
 
-async function signIn(context, post) {
-  const page = await context.newPage();
-  await page.goto(`${flags.url}/sign-in?next=/`);
-  await page.check(`#post-${post}`);
-  await page.click("button.primary");
-  await page.waitForURL(`${flags.url}/`);
-  return page;
-}
+/** Somebody who signs in within a context of their own. */
+const signIn = async (context, post) => enter(await context.newPage(), flags.url, post);
 
 function listen(page, complaints) {
   page.on("console", (message) => {
@@ -121,18 +116,6 @@ async function addresses(page) {
     tenant: withGrants[0]?.[1],
     "no-page": "/platforms/there-is-no-such-platform",
   }).filter(([, href]) => href);
-}
-
-/** Fills a form and sends it; without scripts, as every page must work. */
-async function send(page, values, button = "form.pane button.primary, form button.primary") {
-  for (const [id, value] of Object.entries(values)) {
-    const field = page.locator(`#${id}`);
-    const kind = await field.evaluate((element) => (element.tagName === "SELECT" ? "select" : element.type));
-    if (kind === "radio") await field.check();
-    else if (kind === "select") await field.selectOption(value);
-    else await field.fill(value);
-  }
-  await page.locator(button).first().click();
 }
 
 /** A department asks, through the wizard and without scripts; a second draft is left behind. Gives the pages of the way. */

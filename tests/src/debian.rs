@@ -54,6 +54,21 @@ pub fn want(program: &str, packages: &[&str]) -> Result<Result<PathBuf, String>>
     found(find(program), program, packages)
 }
 
+/// Chromium, for a suite whose npm packages are installed as well; otherwise why not.
+pub fn browser(suite: &Path) -> Result<Result<PathBuf, String>> {
+    let wanted = [
+        want("chromium", &["chromium", "fonts-noto-cjk"])?,
+        want("npm", &["npm"])?,
+    ];
+    let [chromium, npm] = match wanted {
+        [Ok(chromium), Ok(npm)] => [chromium, npm],
+        [Err(why), _] | [_, Err(why)] => return Ok(Err(why)),
+    };
+    let quiet = ["ci", "--silent", "--no-fund", "--no-audit"];
+    run(Command::new(npm).current_dir(suite).args(quiet))?;
+    Ok(Ok(chromium))
+}
+
 /// A program of a package that also brings a service, which is not to run here: unpacked into the cache, not installed.
 pub fn unpacked(program: &str, package: &str) -> Result<Result<PathBuf, String>> {
     let dir = cache()?.join("debian").join(package);

@@ -16,25 +16,14 @@ async fn every_page_is_readable_accessible_and_live() -> Result<()> {
         println!("skipped: the sample province is not loaded into an existing cluster");
         return Ok(());
     }
-    let wanted = [
-        debian::want("chromium", &["chromium", "fonts-noto-cjk"])?,
-        debian::want("npm", &["npm"])?,
-    ];
-    let [chromium, npm] = match wanted {
-        [Ok(chromium), Ok(npm)] => [chromium, npm],
-        [Err(why), _] | [_, Err(why)] => {
+    let suite = tools::repository().join("tests/browser");
+    let chromium = match debian::browser(&suite)? {
+        Ok(chromium) => chromium,
+        Err(why) => {
             println!("skipped: the browser, because there is {why}");
             return Ok(());
         }
     };
-    let suite = tools::repository().join("tests/browser");
-    tools::run(Command::new(npm).current_dir(&suite).args([
-        "ci",
-        "--silent",
-        "--no-fund",
-        "--no-audit",
-    ]))?;
-
     let testbed = Testbed::start(Spec::with_members(&sample::MEMBERS)).await?;
     install_hub(&testbed).await?;
     sample::install_members(&testbed).await?;

@@ -24,7 +24,7 @@ pub struct Post {
 }
 
 /// The posts of the sample province (people in samples are posts, never names).
-pub const POSTS: [Post; 7] = [
+pub const POSTS: [Post; 10] = [
     Post {
         key: "administrator",
         user: "gd-admin",
@@ -49,6 +49,21 @@ pub const POSTS: [Post; 7] = [
         key: "head",
         user: "zj-rsj-head",
         groups: &[],
+    },
+    Post {
+        key: "county",
+        user: "lj-nyj-owner",
+        groups: &["lianjiang-nyj"],
+    },
+    Post {
+        key: "county-head",
+        user: "lj-nyj-head",
+        groups: &[],
+    },
+    Post {
+        key: "county-authority",
+        user: "lj-approver",
+        groups: &["lianjiang-zsj"],
     },
     Post {
         key: "operations",
