@@ -149,16 +149,20 @@ fn budgets(wording: &Wording, preview: &Preview) -> Vec<String> {
     let counted = preview.budgets.iter().filter(|b| !b.asked.is_zero());
     let line = |budget: &BudgetEffect| {
         let free = budget.account.as_ref().map(|account| {
-            let left = budget.asked.iter().map(|(name, _)| {
+            let asked = budget.asked.iter().filter(|(_, q)| *q > Quantity::ZERO);
+            let left = asked.map(|(name, _)| {
                 let free = words::amount(lang, name, account.free(name));
                 [resource_word(lang, name), free].join(" ")
             });
             left.collect::<Vec<_>>().join(lang.t("sentence.dot"))
         });
         let free = free.unwrap_or_else(|| lang.t("health.unknown").to_owned());
+        // What is not asked for is not told.
+        let mut asked = budget.asked.clone();
+        asked.0.retain(|_, amount| *amount > Quantity::ZERO);
         let figures = [
             ("tenant", wording.tenant(&budget.tenant)),
-            ("asked", &words::amounts(lang, &budget.asked)),
+            ("asked", &words::amounts(lang, &asked)),
             ("free", &free),
         ];
         lang.say("effect.budget", &figures)
