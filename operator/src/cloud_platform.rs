@@ -166,7 +166,10 @@ fn grants(
         let tenant =
             crds::keys::tenant_of_namespace(namespace).and_then(|t| by_name(&cx.hub.tenants, t));
         let budgets = |tenant: &Tenant| crate::tenant::budgets(cx, tenant);
-        let grant = pools::grant(quota, tenant.as_ref(), platform, today, budgets);
+        let mut grant = pools::grant(quota, tenant.as_ref(), platform, today, budgets);
+        // What has ended grows no more.
+        let ended = quota.spec.lease.as_ref().is_some_and(|l| l.until < today);
+        grant.claim.may_grow &= !ended;
         grants
             .entry(quota.spec.pool.clone())
             .or_default()

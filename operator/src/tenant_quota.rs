@@ -6,8 +6,10 @@
 //! - refuses when: see [`validate`].
 //! - never: lets the limits in force add up to more than `status.admitted`; evicts; prunes a namespace that was not to go.
 
+pub mod lease;
 pub mod ledger;
 pub mod observe;
+mod usage;
 pub mod validate;
 mod view;
 
@@ -46,6 +48,8 @@ pub struct World {
     pub tenant: Option<Tenant>,
     /// The budgets above it, root first: the tenant's name and the account.
     pub budgets: Vec<(String, Account)>,
+    /// How far its lease is, where it has one.
+    pub lease: Option<lease::Standing>,
     /// What a request holds for it in its pool.
     pub backing: ResourceList,
     /// What is known of its namespaces.
@@ -97,6 +101,7 @@ impl Reconciler for TenantQuotas {
                 .find(|s| s.name == *c)
                 .cloned()
         });
+        let approvals = profile.as_ref().map(|p| p.approvals.clone());
         let rules = profile.map_or_else(Default::default, |p| p.quota);
         let steady = steady();
         World {
@@ -105,6 +110,11 @@ impl Reconciler for TenantQuotas {
                 .map(|t| crate::tenant::budgets(cx, t))
                 .unwrap_or_default(),
             backing: crate::resource_request::hold::behind(cx, quota),
+            lease: lease::standing(
+                quota.spec.lease.as_ref(),
+                &approvals.unwrap_or_default(),
+                today(),
+            ),
             leaves: observe::look(cx, quota, cluster.as_deref(), steady),
             steady,
             contact: spec
@@ -142,7 +152,10 @@ impl Reconciler for TenantQuotas {
         }
         match valid {
             _ if deleting => Pass::new(quota, world, now).wind_up(),
-            Ok(valid) => Pass::new(quota, world, now).enact(&valid),
+            Ok(valid) => {
+                let valid = lease::curb(valid, world.lease.as_ref(), &world.leaves.seen);
+                Pass::new(quota, world, now).enact(&valid)
+            }
             Err(verdict) => Pass::new(quota, world, now).refuse(&verdict),
         }
     }
@@ -219,6 +232,9 @@ impl<'a> Pass<'a> {
         let Some(platform) = &self.world.platform else {
             return Ok(admitted);
         };
+        if let Some(ended) = self.world.lease.filter(lease::Standing::is_over) {
+            return Err(ended.verdict());
+        }
         validate::may_grow(self.quota, platform, valid, self.world.today)?;
         view::promised(self.quota, platform, self.world, &increase)?;
         Ok(admitted.max(&valid.wanted))
@@ -264,7 +280,10 @@ impl<'a> Pass<'a> {
             };
         Plan {
             inquiries: self.inquiries(&step.ask),
-            requeue: soonest(until(step.look_again, self.world.steady), self.grace_left()),
+            requeue: soonest(
+                soonest(until(step.look_again, self.world.steady), self.grace_left()),
+                self.next_day(),
+            ),
             children,
             heir_of: self.world.leaves.heir_of.clone(),
             deeds: Vec::new(),
@@ -291,6 +310,15 @@ impl<'a> Pass<'a> {
             self.status.used.as_ref(),
             &self.status.admitted,
         );
+        usage::remember(
+            &mut self.status,
+            &self.quota.status.clone().unwrap_or_default(),
+            self.world.today,
+        );
+        match &self.world.lease {
+            Some(lease) => self.set(ConditionType::Current, &lease.verdict()),
+            None => self.status.conditions.clear(ConditionType::Current),
+        }
         let over = self.over_grant(valid);
         let conditions = view::judge(self.world, &force, growth, over);
         for (type_, verdict) in &conditions {
@@ -324,6 +352,13 @@ impl<'a> Pass<'a> {
         let since =
             (over.reason == Reason::OverGrant.as_str()).then_some(over.last_transition_time)?;
         until(Some(self.grace_ends(since)), self.now)
+    }
+
+    /// What a lease and the peaks of use say changes with the day.
+    fn next_day(&self) -> Option<Duration> {
+        let above = self.status.peak_7d != self.status.used;
+        let by_days = self.world.lease.is_some() || (above && !self.status.peaks.is_empty());
+        by_days.then(|| crate::resource_request::next_day(self.now))
     }
 
     fn grace_ends(&self, since: Timestamp) -> Timestamp {

@@ -45,6 +45,7 @@ fn world() -> World {
         platform: serde_json::from_value(platform).unwrap(),
         tenant: serde_json::from_value(tenant).unwrap(),
         budgets: Vec::new(),
+        lease: None,
         backing: ResourceList::default(),
         leaves: Leaves {
             seen: [(key("web"), LeafSeen::Absent(at(0)))].into(),
