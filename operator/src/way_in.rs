@@ -11,7 +11,7 @@ mod issue;
 mod kubeconfig;
 mod serve;
 
-pub use issue::Issuer;
+pub use issue::{Denied, Issuer};
 pub use serve::serve;
 
 use crds::cloud_platform::ClusterSpec;

@@ -44,12 +44,23 @@ async fn a_department_asks_the_authority_decides_resources_arrive() -> Result<()
     let program = testbed.dir().join("kubectl");
     symlink(tools::testbed()?, &program)?;
     let kubeconfig = testbed.admin_kubeconfig(HUB)?;
-    let kubectl = format!("{} --kubeconfig {}", program.display(), kubeconfig.display());
+    let kubectl = format!(
+        "{} --kubeconfig {}",
+        program.display(),
+        kubeconfig.display()
+    );
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("journeys");
     for lang in ["zh", "en"] {
         let mut node = Command::new("node");
         node.arg(suite.join("journey.mjs"));
-        node.args(["--url", &portal.url(), "--kubectl", &kubectl, "--lang", lang]);
+        node.args([
+            "--url",
+            &portal.url(),
+            "--kubectl",
+            &kubectl,
+            "--lang",
+            lang,
+        ]);
         node.arg("--chromium").arg(&chromium);
         node.arg("--shots").arg(&shots);
         let said = tokio::task::spawn_blocking(move || go(node)).await??;

@@ -14,8 +14,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use crds::Reason;
 use crds::way_in::{Ask, Given, Refused};
 
-use super::Issuer;
-use super::issue::Denied;
+use super::{Denied, Issuer};
 use crate::args::WayIn;
 use crate::runtime::controller::spawn;
 use crate::runtime::metrics::WAYS_IN;
