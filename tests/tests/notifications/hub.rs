@@ -54,53 +54,61 @@ fn reviewing(now: &str) -> Value {
     })
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_replicas_tell_everybody_once_and_who_has_no_address_in_the_portal() -> Result<()> {
-    if std::env::var_os("QIPAN_HUB_KUBECONFIG").is_some_and(|path| !path.is_empty()) {
-        println!("skipped: requests are not put into an existing cluster");
-        return Ok(());
-    }
+/// A hub with a unit whose owner may ask.
+async fn hub_with_a_unit() -> Result<Testbed> {
     let testbed = Testbed::start(Spec::with_members(&[])).await?;
     install_hub(&testbed).await?;
     let hub = testbed.client(HUB).await?;
-    apply_yaml(&hub, &world::profile(), NAMESPACE).await?;
-    apply_yaml(&hub, &world::tenant("renshe").to_string(), NAMESPACE).await?;
-    let namespace =
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "qp-renshe" } });
-    apply_yaml(&hub, &namespace.to_string(), NAMESPACE).await?;
-
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
         "metadata": { "name": "test-owner", "namespace": "qp-renshe" },
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "qipan:owner" },
         "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "zj-rsj-owner" }],
     });
-    apply_yaml(&hub, &binding.to_string(), NAMESPACE).await?;
+    let namespace =
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "qp-renshe" } });
+    apply_yaml(&hub, &world::profile(), NAMESPACE).await?;
+    for object in [world::tenant("renshe"), namespace, binding] {
+        apply_yaml(&hub, &object.to_string(), NAMESPACE).await?;
+    }
+    Ok(testbed)
+}
 
-    let dir = TempDir::new()?;
-    let mail = Mail::start(dir.path(), None).await?;
+/// A configuration with a mail server, in which one of the two approvers has an address.
+fn configuration(dir: &TempDir, mail: &Mail) -> Result<String> {
     let config = dir.path().join("notifications.yaml");
-    std::fs::write(
-        &config,
-        format!(
-            "email: {{ host: localhost, port: {}, tls: None, from: noreply@example.gov.cn }}
+    let text = format!(
+        "email: {{ host: localhost, port: {}, tls: None, from: noreply@example.gov.cn }}
 contacts: [{{ kind: User, name: cs-approver, email: approver@example.gov.cn }}]
 deadlineSeconds: 5\n",
-            mail.port
-        ),
-    )?;
+        mail.port
+    );
+    std::fs::write(&config, text)?;
+    Ok(config.display().to_string())
+}
+
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story: who hears what, in its order"
+)]
+#[tokio::test(flavor = "multi_thread")]
+async fn two_replicas_tell_everybody_once_and_who_has_no_address_in_the_portal() -> Result<()> {
+    if std::env::var_os("QIPAN_HUB_KUBECONFIG").is_some_and(|path| !path.is_empty()) {
+        println!("skipped: requests are not put into an existing cluster");
+        return Ok(());
+    }
+    let testbed = hub_with_a_unit().await?;
+    let hub = testbed.client(HUB).await?;
+    let dir = TempDir::new()?;
+    let mail = Mail::start(dir.path(), None).await?;
+    let config = configuration(&dir, &mail)?;
     let postgres = Postgres::start(&["fsync=off"]).await?;
     postgres.psql("postgres", "CREATE DATABASE portal")?;
     let url = postgres.url("portal");
     let options = |identity: &str| Options {
-        args: [
-            "--notifications",
-            &config.display().to_string(),
-            "--database-url",
-            &url,
-        ]
-        .map(str::to_owned)
-        .into(),
+        args: ["--notifications", &config, "--database-url", &url]
+            .map(str::to_owned)
+            .into(),
         identity: Some(identity.to_owned()),
         ..Options::default()
     };

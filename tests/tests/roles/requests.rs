@@ -73,8 +73,8 @@ async fn a_platforms_owner_comes_and_goes(world: &World) -> Result<()> {
     let empty = Patch::Merge(json!({ "rules": [] }));
     roles.patch(&name, &PatchParams::default(), &empty).await?;
     eventually("the owner's role is as it was", SOON, async || {
-        let rules = roles.get(&name).await?.rules.unwrap_or_default();
-        ensure!(rules.len() == 1, "{rules:?}");
+        let again = roles.get(&name).await?.rules.unwrap_or_default();
+        ensure!(again.len() == 1, "{again:?}");
         anyhow::Ok(())
     })
     .await?;
