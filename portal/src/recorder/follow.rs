@@ -18,8 +18,9 @@ use crate::db::{DbError, micros};
 
 /// So many changes are written at once.
 const BATCH: usize = 200;
-/// A change waits this long for the hub's audit log to say who made it; then nobody is known.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// A change waits this long for the hub's audit log to say who made it; then nobody is known, and a chain cannot be mended. On
+/// a busy machine the log's word has come after more than 3 s.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How often the log's word is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 /// Where nothing changes, how far the watch is is written no more often than this.
