@@ -1,7 +1,7 @@
 //! A way in: the kubeconfig of a few hours by which a unit's people work in a grant's namespaces.
 //!
 //! The operator issues it (`crds::way_in`) and the browser saves it; the portal keeps nothing of it but a row of the ledger
-//! with the credential's id, by which the member's audit log names it too.
+//! with the credential's id, by which the member's audit log names it too. Who asks for it proves again who they are.
 
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use crate::cluster::Kind;
 use crate::cluster::way_in::NoWayIn;
 use crate::error::AppError;
 use crate::forms::{self, Fields};
+use crate::identity::StepUp;
 use crate::live::Visit;
 use crate::page::Page;
 use crate::refusals::Told;
@@ -66,6 +67,7 @@ pub fn address(tenant: &str, grant: &str) -> String {
 /// # Errors
 /// There is no such grant that the person may see, or no way in is handed out here.
 pub async fn page(
+    StepUp(_): StepUp,
     visit: Visit,
     Path((tenant, grant)): Path<(String, String)>,
 ) -> Result<Response, AppError> {
@@ -78,6 +80,7 @@ pub async fn page(
 /// # Errors
 /// The form is not this session's, or the ledger takes nothing more: then nothing is handed out.
 pub async fn give(
+    StepUp(_): StepUp,
     visit: Visit,
     Path((tenant, grant)): Path<(String, String)>,
     headers: HeaderMap,

@@ -24,7 +24,7 @@ const ROWS: i64 = 50;
 /// Rows of a file; more are exported at a terminal.
 const ROWS_OF_A_FILE: i64 = 10_000;
 /// What may be chosen of; everything else is typed.
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "create",
     "update",
     "status",
@@ -37,6 +37,7 @@ const VERBS: [&str; 13] = [
     "end-session",
     "export",
     "archive",
+    "way-in",
     "post",
 ];
 const WAYS: [&str; 6] = [
