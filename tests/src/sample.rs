@@ -1,6 +1,12 @@
 //! The sample province (`tests/sample`) in a testbed: what `make up` shows, and what the browser looks at.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::symlink,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use kube::{
@@ -11,8 +17,8 @@ use kube::{
 use serde::Deserialize;
 
 use crate::{
-    NAMESPACE, Testbed, apply_yaml, eventually, install_member, register_member_secret, tools,
-    yaml_files,
+    HUB, NAMESPACE, Operator, Options, Portal, Spec, Testbed, WayIn, apply_yaml, eventually,
+    install_hub, install_member, register_member_secret, tools, yaml_files,
 };
 
 /// The live clusters of the sample beside the hub (design §12).
@@ -43,6 +49,63 @@ pub async fn install_members(testbed: &Testbed) -> Result<()> {
         register_member_secret(testbed, member, name).await?;
     }
     Ok(())
+}
+
+/// The sample as `make up` starts it: control planes, operator and portal, every grant decided.
+pub struct Province {
+    /// The control planes.
+    pub testbed: Testbed,
+    /// The operator.
+    pub operator: Operator,
+    /// The portal.
+    pub portal: Portal,
+}
+
+impl Province {
+    /// Starts it.
+    pub async fn start() -> Result<Self> {
+        let testbed = Testbed::start(Spec::with_members(&MEMBERS)).await?;
+        install_hub(&testbed).await?;
+        install_members(&testbed).await?;
+        let way_in = WayIn::prepare(testbed.dir())?;
+        let with = |args| Options {
+            args,
+            ..Options::default()
+        };
+        let operator = Operator::start(&testbed, with(way_in.operator_args())).await?;
+        let hub = testbed.client(HUB).await?;
+        load(&hub).await?;
+        let portal = with(way_in.portal_args(&testbed).await?);
+        let portal = Portal::start(&testbed, portal).await?;
+        decided(&hub).await?;
+        Ok(Self {
+            testbed,
+            operator,
+            portal,
+        })
+    }
+
+    /// A command line for the testbed's kubectl as the hub's administrator.
+    pub fn kubectl(&self) -> Result<String> {
+        let program = self.testbed.dir().join("kubectl");
+        if !program.exists() {
+            symlink(tools::testbed()?, &program)?;
+        }
+        let kubeconfig = self.testbed.admin_kubeconfig(HUB)?;
+        let (program, kubeconfig) = (program.display(), kubeconfig.display());
+        Ok(format!("{program} --kubeconfig {kubeconfig}"))
+    }
+
+    /// Runs a suite of `tests/browser` to its end; what it said.
+    pub fn visit(&self, mut node: Command) -> Result<String> {
+        node.args(["--url", &self.portal.url(), "--kubectl", &self.kubectl()?]);
+        let output = node.stdin(Stdio::null()).output();
+        let output = output.context("failed to start node")?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{said}{complaints}");
+        Ok(said)
+    }
 }
 
 /// The names by which the sample's platforms ask for the kubeconfigs of clusters.

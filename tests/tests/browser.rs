@@ -3,12 +3,11 @@
 //! One test, since what it looks at is one province: control planes, operator and portal as `make up` starts them. Each
 //! of the suite's checks is told by its name when it fails; their number is printed.
 
-use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use harness::{HUB, Operator, Options, Portal, Spec, Testbed, debian, install_hub, sample, tools};
+use harness::{debian, sample::Province, tools};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_readable_accessible_and_live() -> Result<()> {
@@ -24,27 +23,17 @@ async fn every_page_is_readable_accessible_and_live() -> Result<()> {
             return Ok(());
         }
     };
-    let testbed = Testbed::start(Spec::with_members(&sample::MEMBERS)).await?;
-    install_hub(&testbed).await?;
-    sample::install_members(&testbed).await?;
-    let _operator = Operator::start(&testbed, Options::default()).await?;
-    let hub = testbed.client(HUB).await?;
-    sample::load(&hub).await?;
-    let portal = Portal::start(&testbed, Options::default()).await?;
-    sample::decided(&hub).await?;
-
-    let kubectl = kubectl(&testbed)?;
+    let province = Province::start().await?;
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     let mut node = Command::new("node");
     node.arg(suite.join("run.mjs"));
-    node.args(["--url", &portal.url(), "--kubectl", &kubectl]);
     node.arg("--chromium").arg(chromium);
     node.arg("--shots").arg(&shots);
     // One look while a page is being made, for example zh-light-1280.
     if let Some(look) = std::env::var_os("QIPAN_LOOK") {
         node.arg("--only").arg(look);
     }
-    let seen = tokio::task::spawn_blocking(move || look(node)).await??;
+    let seen = passed(&province.visit(node)?)?;
     println!(
         "{seen} checks in the browser; screenshots in {}",
         shots.display()
@@ -52,27 +41,8 @@ async fn every_page_is_readable_accessible_and_live() -> Result<()> {
     Ok(())
 }
 
-/// The kubectl of the testbed's one binary, as the hub's administrator.
-fn kubectl(testbed: &Testbed) -> Result<String> {
-    let program = testbed.dir().join("kubectl");
-    symlink(tools::testbed()?, &program)?;
-    let kubeconfig = testbed.admin_kubeconfig(HUB)?;
-    Ok(format!(
-        "{} --kubeconfig {}",
-        program.display(),
-        kubeconfig.display()
-    ))
-}
-
-/// Runs the suite to its end and says how many checks passed.
-fn look(mut node: Command) -> Result<usize> {
-    let output = node
-        .stdin(Stdio::null())
-        .output()
-        .context("failed to start node")?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{said}{complaints}");
+/// How many checks a suite says have passed.
+fn passed(said: &str) -> Result<usize> {
     let line = said.lines().last().unwrap_or_default();
     let passed = line
         .split_once(" passed, 0 failed")
