@@ -42,7 +42,7 @@ struct WayInPage {
     first: String,
 }
 
-/// The address of a grant's way in, for who may enter and where the portal hands out ways in at all.
+/// Whether somebody is offered ways into a unit's grants: they may enter, and the portal hands out ways in at all.
 ///
 /// # Errors
 /// The hub gives no answer.

@@ -199,7 +199,6 @@ async fn nobody_else_gets_in_and_each_is_told_why() -> Result<()> {
     };
     let expected = (403, "WayInNotAllowed".to_owned());
     ensure!(house.refused(&stranger).await? == expected);
-    // No group that is claimed helps: the hub knows what it gives.
     let unknown = Ask {
         grant: "nirgends".into(),
         ..owner()
