@@ -13,6 +13,8 @@ use crate::db::{Db, DbError, micros};
 
 /// How often is sampled.
 const EVERY: Duration = Duration::from_mins(5);
+/// How soon after the start, and after the hub was silent, the first sample is taken: a trend begins when the portal does.
+const SOON: Duration = Duration::from_secs(10);
 /// Samples that are written in one transaction.
 const BATCH: usize = 500;
 
@@ -37,16 +39,19 @@ pub fn series(namespace: &str, grant: &str, resource: &str, figure: Figure) -> S
 
 /// Samples until the program ends. Where replicas do, each adds its samples to the same points.
 pub async fn keep(db: Db, cluster: Cluster, mut ending: watch::Receiver<bool>) {
+    let mut wait = SOON;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(wait) => {}
             _ = ending.wait_for(|ending| *ending) => return,
         }
         // What the cache shows of a silent hub is the past: it is not sampled as the present.
-        if cluster.sync(Kind::TenantQuota) == Sync::Synced
-            && cluster.silent_since().is_none()
-            && let Err(error) = sample(&db, &cluster).await
-        {
+        if cluster.sync(Kind::TenantQuota) != Sync::Synced || cluster.silent_since().is_some() {
+            wait = SOON;
+            continue;
+        }
+        wait = EVERY;
+        if let Err(error) = sample(&db, &cluster).await {
             tracing::warn!(%error, "trends have a gap");
         }
     }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::handler::Handler;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse as _;
-use axum::routing::{get, post};
+use axum::routing::get;
 use http::{HeaderName, Request};
 use tower_http::compression::CompressionLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
@@ -16,10 +15,14 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
+use self::Gives::{Asset, Events, Hop, Pdf, Text};
+use self::routes::Routes;
+pub use self::routes::{Gives, Route};
+
 use crate::audit::page;
 use crate::error::{self, AppError};
-use crate::identity::oidc::pages as oidc;
-use crate::identity::{self, demo, mine, sign_in, step_up};
+use crate::identity::oidc::pages as provider;
+use crate::identity::{self, demo as demo_sign_in, mine, sign_in, step_up};
 use crate::notify::page as notifications;
 use crate::paper::application;
 use crate::state::AppState;
@@ -40,33 +43,9 @@ const PAGE_SECONDS: Duration = Duration::from_secs(20);
 
 /// What people see.
 pub fn pages(state: AppState) -> Router {
-    let routes = Router::new()
-        .route("/", get(overview::page))
-        .merge(files("/overview", overview::csv))
-        .route("/platforms", get(platforms::list))
-        .merge(files("/platforms", overview::csv))
-        .route("/platforms/{name}", get(platforms::page))
-        .merge(files("/platforms/{name}/pools", platforms::csv))
-        .route("/platforms/{name}/yaml", get(objects::platform))
-        .route("/tenants", get(tenants::list))
-        .merge(files("/tenants", tenants::list_csv))
-        .route("/tenants/{name}", get(tenants::page))
-        .merge(files("/tenants/{name}/grants", tenants::csv))
-        .route("/tenants/{name}/yaml", get(objects::tenant))
-        .route("/tenants/{name}/grants/{grant}/yaml", get(objects::grant))
-        .route(
-            "/tenants/{name}/grants/{grant}/way-in",
-            get(way_in::page).post(way_in::give),
-        )
-        .route("/catalog", get(catalog::page))
-        .merge(files("/catalog", catalog::csv))
-        .route("/audit", get(page::page))
-        .merge(files("/audit", page::csv))
-        .route("/events", get(events::stream));
-    let routes = routes
-        .merge(of_requests())
-        .merge(of_people())
-        .merge(of_sign_in(&state))
+    let (demo, oidc) = (state.demo, state.oidc.is_some());
+    let routes = dynamic(demo, oidc)
+        .into_router()
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             PAGE_SECONDS,
@@ -75,7 +54,7 @@ pub fn pages(state: AppState) -> Router {
     let fallback = async || AppError::NoPage;
     Router::new()
         .merge(routes)
-        .route("/assets/{file}", get(assets::serve))
+        .merge(of_assets().into_router())
         .fallback(fallback)
         .layer(own_forms_only(&state))
         .layer(from_fn_with_state(state.clone(), acts::note))
@@ -95,113 +74,149 @@ pub fn pages(state: AppState) -> Router {
         .with_state(state)
 }
 
+/// Every route of [`pages`], for a portal with the demo sign-in, with a provider, or with both.
+#[must_use]
+pub fn list(demo: bool, oidc: bool) -> Vec<Route> {
+    dynamic(demo, oidc).and(of_assets()).into_list()
+}
+
+/// What is drawn anew for each visit.
+fn dynamic(demo: bool, oidc: bool) -> Routes {
+    of_objects()
+        .and(of_requests())
+        .and(of_people())
+        .and(of_work())
+        .and(of_sign_in(demo, oidc))
+}
+
+/// What there is: platforms, tenants, grants, services, and what happened.
+fn of_objects() -> Routes {
+    Routes::default()
+        .page("/", overview::page)
+        .files("/overview", overview::csv)
+        .page("/platforms", platforms::list)
+        .files("/platforms", overview::csv)
+        .page("/platforms/{name}", platforms::page)
+        .files("/platforms/{name}/pools", platforms::csv)
+        .get("/platforms/{name}/yaml", Text, objects::platform)
+        .page("/platforms/{name}/trends", trends::platform)
+        .files("/platforms/{name}/trends", trends::platform_csv)
+        .page("/tenants", tenants::list)
+        .files("/tenants", tenants::list_csv)
+        .page("/tenants/{name}", tenants::page)
+        .files("/tenants/{name}/grants", tenants::csv)
+        .get("/tenants/{name}/yaml", Text, objects::tenant)
+        .page("/tenants/{name}/trends", trends::tenant)
+        .files("/tenants/{name}/trends", trends::tenant_csv)
+        .get("/tenants/{name}/grants/{grant}/yaml", Text, objects::grant)
+        .page("/tenants/{name}/grants/{grant}/way-in", way_in::page)
+        .act("/tenants/{name}/grants/{grant}/way-in", way_in::give)
+        .page("/catalog", catalog::page)
+        .files("/catalog", catalog::csv)
+        .page("/search", search::page)
+        .files("/search", search::csv)
+        .page("/costs", costs::page)
+        .files("/costs", costs::csv)
+        .page("/audit", page::page)
+        .files("/audit", page::csv)
+        .get("/events", Events, events::stream)
+}
+
 /// What departments ask for, and what becomes of it.
-fn of_requests() -> Router<AppState> {
-    Router::new()
-        .route("/approvals", get(approvals::list).post(approvals::bulk))
-        .route(
-            "/approvals/{tenant}/{name}",
-            get(approvals::decide::page).post(approvals::decide::post),
-        )
-        .route("/requests", get(requests::list))
-        .merge(files("/requests", requests::csv))
-        .route("/requests/{tenant}/{name}", get(requests::page::page))
-        .route("/requests/{tenant}/{name}/yaml", get(requests::page::yaml))
-        .route("/requests/{tenant}/{name}/{act}", post(requests::acts::act))
-        .route(
-            "/requests/new",
-            get(wizard::begin::page).post(wizard::begin::enter),
-        )
-        .route("/drafts/{id}", get(wizard::review::tasks))
-        .route("/drafts/{id}/delete", post(wizard::begin::delete))
-        .route(
-            "/drafts/{id}/check",
-            get(wizard::review::check).post(wizard::review::submit),
-        )
-        .route(
-            "/drafts/{id}/items/{item}",
-            get(wizard::items::item).post(wizard::items::save_item),
-        )
-        .route(
+fn of_requests() -> Routes {
+    Routes::default()
+        .page("/approvals", approvals::list)
+        .act("/approvals", approvals::bulk)
+        .page("/approvals/{tenant}/{name}", approvals::decide::page)
+        .act("/approvals/{tenant}/{name}", approvals::decide::post)
+        .page("/requests", requests::list)
+        .files("/requests", requests::csv)
+        .page("/requests/{tenant}/{name}", requests::page::page)
+        .get("/requests/{tenant}/{name}/yaml", Text, requests::page::yaml)
+        .get("/requests/{tenant}/{name}/pdf", Pdf, application::pdf)
+        .act("/requests/{tenant}/{name}/{act}", requests::acts::act)
+        .page("/requests/new", wizard::begin::page)
+        .act("/requests/new", wizard::begin::enter)
+        .page("/drafts/{id}", wizard::review::tasks)
+        .act("/drafts/{id}/delete", wizard::begin::delete)
+        .page("/drafts/{id}/check", wizard::review::check)
+        .act("/drafts/{id}/check", wizard::review::submit)
+        .page("/drafts/{id}/items/{item}", wizard::items::item)
+        .act("/drafts/{id}/items/{item}", wizard::items::save_item)
+        .act(
             "/drafts/{id}/items/{item}/remove",
-            post(wizard::items::remove_item),
+            wizard::items::remove_item,
         )
-        .route(
-            "/drafts/{id}/{step}",
-            get(wizard::step).post(wizard::save_step),
-        )
+        .page("/drafts/{id}/{step}", wizard::step)
+        .act("/drafts/{id}/{step}", wizard::save_step)
 }
 
-/// Somebody's own desk, what they are told, work orders, members.
-fn of_people() -> Router<AppState> {
-    Router::new()
-        .route("/tenants/{name}/members", get(members::page))
-        .merge(files("/tenants/{name}/members", members::csv))
-        .route("/tenants/{name}/members/add", post(members::add))
-        .route("/tenants/{name}/members/remove", post(members::remove))
-        .route("/requests/{tenant}/{name}/pdf", get(application::pdf))
-        .route("/tenants/{name}/trends", get(trends::tenant))
-        .merge(files("/tenants/{name}/trends", trends::tenant_csv))
-        .route("/platforms/{name}/trends", get(trends::platform))
-        .merge(files("/platforms/{name}/trends", trends::platform_csv))
-        .route("/mine", get(desk::page))
-        .route("/search", get(search::page))
-        .merge(files("/search", search::csv))
-        .route("/costs", get(costs::page))
-        .merge(files("/costs", costs::csv))
-        .route("/bulletins", get(bulletins::page).post(bulletins::put))
-        .merge(files("/bulletins", bulletins::csv))
-        .route("/bulletins/end", post(bulletins::end))
-        .route("/work-orders", get(work_orders::list))
-        .merge(files("/work-orders", work_orders::list_csv))
-        .route("/work-orders/new", get(report::form).post(report::send))
-        .route("/work-orders/{tenant}/{name}", get(work_orders::page::page))
-        .route(
+/// Somebody's own desk, what they are told, members, their sessions.
+fn of_people() -> Routes {
+    Routes::default()
+        .page("/mine", desk::page)
+        .page("/tenants/{name}/members", members::page)
+        .files("/tenants/{name}/members", members::csv)
+        .act("/tenants/{name}/members/add", members::add)
+        .act("/tenants/{name}/members/remove", members::remove)
+        .page("/notifications", notifications::page)
+        .act("/notifications/read", notifications::read_all)
+        .act("/notifications/contact", notifications::keep)
+        .page("/notifications/log", notifications::log)
+        .files("/notifications/log", notifications::log_csv)
+        .get("/notifications/{id}", Hop, notifications::open)
+        .page("/sessions", mine::page)
+        .act("/sessions", mine::end)
+}
+
+/// What the operations provider works off, and what is announced.
+fn of_work() -> Routes {
+    Routes::default()
+        .page("/bulletins", bulletins::page)
+        .act("/bulletins", bulletins::put)
+        .files("/bulletins", bulletins::csv)
+        .act("/bulletins/end", bulletins::end)
+        .page("/work-orders", work_orders::list)
+        .files("/work-orders", work_orders::list_csv)
+        .page("/work-orders/new", report::form)
+        .act("/work-orders/new", report::send)
+        .page("/work-orders/{tenant}/{name}", work_orders::page::page)
+        .act(
             "/work-orders/{tenant}/{name}/steps",
-            post(work_orders::page::step),
+            work_orders::page::step,
         )
-        .route(
+        .get(
             "/work-orders/{tenant}/{name}/yaml",
-            get(work_orders::page::yaml),
+            Text,
+            work_orders::page::yaml,
         )
-        .route("/notifications", get(notifications::page))
-        .route("/notifications/read", post(notifications::read_all))
-        .route("/notifications/contact", post(notifications::keep))
-        .route("/notifications/log", get(notifications::log))
-        .merge(files("/notifications/log", notifications::log_csv))
-        .route("/notifications/{id}", get(notifications::open))
 }
 
-/// A list as a file, in both forms.
-fn files<H, T>(path: &str, handler: H) -> Router<AppState>
-where
-    H: Handler<T, AppState> + Clone,
-    T: 'static,
-{
-    Router::new()
-        .route(&format!("{path}.csv"), get(handler.clone()))
-        .route(&format!("{path}.xlsx"), get(handler))
-}
-
-/// Ways in and out, and a person's own sessions.
-fn of_sign_in(state: &AppState) -> Router<AppState> {
-    let mut routes = Router::new().route("/sessions", get(mine::page).post(mine::end));
-    if state.demo || state.oidc.is_some() {
+/// Ways in and out.
+fn of_sign_in(demo: bool, oidc: bool) -> Routes {
+    let mut routes = Routes::default();
+    if demo || oidc {
         routes = routes
-            .route("/sign-in", get(sign_in::form))
-            .route("/sign-in/again", get(step_up::ask).post(step_up::prove))
-            .route("/sign-out", post(sign_in::leave));
+            .page("/sign-in", sign_in::form)
+            .page("/sign-in/again", step_up::ask)
+            .act("/sign-in/again", step_up::prove)
+            .act("/sign-out", sign_in::leave);
     }
-    if state.demo {
-        routes = routes.route("/sign-in", post(demo::enter));
+    if demo {
+        routes = routes.act("/sign-in", demo_sign_in::enter);
     }
-    if state.oidc.is_some() {
+    if oidc {
         routes = routes
-            .route("/sign-in/start", get(oidc::start))
-            .route("/sign-in/callback", get(oidc::callback))
-            .route("/sign-in/back-channel", post(oidc::logout));
+            .get("/sign-in/start", Hop, provider::start)
+            .get("/sign-in/callback", Hop, provider::callback)
+            .act("/sign-in/back-channel", provider::logout);
     }
     routes
+}
+
+/// What pages are made of.
+fn of_assets() -> Routes {
+    Routes::default().get("/assets/{file}", Asset, assets::serve)
 }
 
 /// What the machine room asks.
@@ -227,6 +242,8 @@ fn own_forms_only(state: &AppState) -> CsrfLayer<Refusal> {
     }
     layer.with_rejection_response(refuse)
 }
+
+mod routes;
 
 #[cfg(test)]
 mod people;

@@ -1,0 +1,54 @@
+// What the suites of the browser share: the count of what holds, the browser, and work in two contexts at a time.
+
+import { chromium } from "playwright-core";
+
+let passed = 0;
+const failures = [];
+
+/** One thing that holds, or is told with its name. */
+export function check(name, good, detail = "") {
+  if (good) {
+    passed += 1;
+  } else {
+    failures.push(name);
+    console.error(`FAILED ${name}${detail ? `: ${detail}` : ""}`);
+  }
+  return Boolean(good);
+}
+
+/** The count, in the words that `tests/tests/browser.rs` reads; whether all held. */
+export function result() {
+  console.log(`${passed} passed, ${failures.length} failed`);
+  return failures.length === 0;
+}
+
+/** Debian's Chromium, which asks nobody outside for anything. */
+export const launch = (executablePath) => chromium.launch({
+  executablePath,
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+
+/** Runs jobs, so many at a time; the machine of the CI has two cores. */
+export async function inParallel(jobs, atOnce = 2) {
+  const waiting = [...jobs];
+  const worker = async () => {
+    for (let job = waiting.shift(); job; job = waiting.shift()) await job();
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}
+
+/** How long a part took, told when it ends. */
+export async function timed(what, part) {
+  const began = Date.now();
+  const given = await part();
+  console.log(`${what}: ${((Date.now() - began) / 1000).toFixed(0)} s`);
+  return given;
+}
+
+/** A context in a language and a theme, as its cookies choose them; with the cookies of somebody who has signed in. */
+export async function context(browser, url, { lang = "zh", theme = "light", width = 1280, scripts = true, cookies = [] } = {}) {
+  const made = await browser.newContext({ javaScriptEnabled: scripts, viewport: { width, height: width === 390 ? 844 : 900 } });
+  const choice = (name, value) => ({ name, value, url });
+  await made.addCookies([...cookies, choice("qipan_lang", lang), choice("qipan_theme", theme)]);
+  return made;
+}
