@@ -36,6 +36,8 @@ pub enum ConditionType {
     Enacted,
     /// The stage or order has working time left.
     OnTime,
+    /// Nobody holds two of the three offices of administrators.
+    OfficesApart,
 }
 
 /// `True`, `False` or `Unknown`, as Kubernetes writes it.

@@ -13,6 +13,7 @@ pub mod governance_profile;
 pub mod information_system;
 pub mod keys;
 pub mod money;
+pub mod offices;
 pub mod quantity;
 pub mod reason;
 pub mod resource_name;

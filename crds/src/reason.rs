@@ -265,6 +265,22 @@ reasons! {
     LeaseReleased,
     /// The lease has not begun to end, or there is none.
     LeaseRuns,
+    /// A freeze holds back what would grow.
+    ChangeFrozen,
+    /// A window has not begun.
+    WindowPlanned,
+    /// A window is in force.
+    WindowActive,
+    /// A window is over.
+    WindowEnded,
+    /// A cluster does not answer in an announced maintenance.
+    InMaintenance,
+    /// Nobody holds two of the three offices of administrators.
+    OfficesApart,
+    /// Somebody is bound to two of the three offices of administrators: a finding.
+    OfficesCombined,
+    /// Offices are given to groups, and who is in them is not known here.
+    OfficesUnseen,
 }
 
 type Catalogue = BTreeMap<String, String>;

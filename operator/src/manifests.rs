@@ -114,6 +114,12 @@ pub fn hub_rules() -> Vec<PolicyRule> {
             &["rolebindings", "roles"],
             child_verbs(ChildKind::RoleBinding),
         ),
+        // Who holds two of the three offices of administrators is a finding.
+        rule(
+            "rbac.authorization.k8s.io",
+            &["clusterrolebindings", "clusterroles"],
+            &["list", "watch"],
+        ),
         // qipan:superior allows nothing that the operator may not do itself, so giving it takes no right.
         named(
             "rbac.authorization.k8s.io",

@@ -61,9 +61,12 @@ pub async fn note(State(state): State<AppState>, request: Request, next: Next) -
         .is_some_and(|value| value.as_bytes().starts_with(b"attachment"))
         && response.extensions().get::<Recorded>().is_none();
     let refusal = match response.extensions().get::<AppError>() {
-        Some(error @ (AppError::Foreign | AppError::FormExpired | AppError::SignInRefused(_))) => {
-            Some(error.to_string())
-        }
+        Some(
+            error @ (AppError::Foreign
+            | AppError::FormExpired
+            | AppError::SignInRefused(_)
+            | AppError::TwoOffices(_)),
+        ) => Some(error.to_string()),
         _ => None,
     };
     if refusal.is_none() && !(is_file && response.status().is_success()) {
@@ -245,6 +248,46 @@ pub(crate) mod tests {
         let (status, _, file) = ask(&router, get("/audit.csv?outcome=refused", &auditor)).await;
         assert_eq!(status, StatusCode::OK);
         assert!(file.contains("the form came from another site"), "{file}");
+    }
+
+    #[tokio::test]
+    async fn who_holds_two_offices_sees_no_ledger_and_the_refusal_is_a_row() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let records = records(&dir).await;
+        let (_end, ending) = watch::channel(false);
+        let both = |spec: &serde_json::Value| {
+            let verb = spec["resourceAttributes"]["verb"].as_str();
+            !matches!(verb, Some("administer-security" | "manage-anywhere"))
+        };
+        let state = AppState::new(hub(&province(), both), true, None, ending);
+        let router = pages(state.with_records(records.clone()));
+        let auditor = signed_in(&router, "auditor").await;
+        for path in [
+            "/audit?lang=en",
+            "/audit.csv",
+            "/audit.xlsx",
+            "/notifications/log",
+        ] {
+            let (status, _, page) = ask(&router, get(path, &auditor)).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{path} {page}");
+        }
+        let (_, _, page) = ask(&router, get("/audit?lang=zh", &auditor)).await;
+        assert!(
+            page.contains("兼任审计管理员和系统管理员")
+                && page.contains("请安全管理员撤去其中一个角色"),
+            "{page}"
+        );
+        let rows = rows(&records).await;
+        let refused: Vec<_> = rows.iter().filter(|row| row.outcome == "refused").collect();
+        assert_eq!(refused.len(), 5, "{rows:?}");
+        assert!(
+            refused[0].name == "/audit"
+                && refused[0].verb == "get"
+                && refused[0].after.contains(
+                    "is audit and system administrator in one (verbs audit, administer-system)"
+                ),
+            "{rows:?}"
+        );
     }
 
     /// What the ledger cannot take is not done, and the page says why.

@@ -14,9 +14,11 @@ use jiff::Timestamp;
 
 use crate::ages;
 use crate::cluster::{Cluster, ClusterError};
+use crate::i18n::Lang;
 use crate::identity;
 use crate::page::Page;
 use crate::reader::Reader;
+use crate::refusals;
 use crate::state::AppState;
 
 /// How soon a page that waits for the hub asks again.
@@ -49,6 +51,9 @@ pub enum AppError {
     /// Nobody is signed in by what the identity provider answered.
     #[error("the sign-in was refused: {}", .0.key())]
     SignInRefused(SignIn),
+    /// The person holds two of the three offices of administrators, and this is an act of one: the policy's sentence.
+    #[error("{0}")]
+    TwoOffices(String),
     /// Another site sent the form.
     #[error("the form came from another site")]
     Foreign,
@@ -155,6 +160,23 @@ impl AppError {
         }
     }
 
+    /// What happened, and what to do.
+    fn words(&self, lang: Lang, key: &str) -> (String, String) {
+        if let Self::TwoOffices(sentence) = self {
+            let told = refusals::by_policy(lang, sentence);
+            return (told.happened, told.todo);
+        }
+        let happened = match self.silent_since() {
+            Some(since) => {
+                let moment = ages::moment(lang, since, crate::background::now());
+                let figures = [("ago", moment.words.as_str()), ("time", &moment.exact)];
+                lang.say("error.hub-silent.since", &figures)
+            }
+            None => lang.t(&format!("error.{key}.happened")).to_owned(),
+        };
+        (happened, lang.t(&format!("error.{key}.todo")).to_owned())
+    }
+
     /// The database gives no answer; why is in the log.
     #[must_use]
     pub fn database(error: &crate::db::DbError) -> Self {
@@ -170,6 +192,7 @@ impl AppError {
             Self::ProviderSilent => (StatusCode::SERVICE_UNAVAILABLE, "provider-silent"),
             Self::SignInRefused(why) => (StatusCode::FORBIDDEN, why.key()),
             Self::FormExpired => (StatusCode::BAD_REQUEST, "form-expired"),
+            Self::TwoOffices(_) => (StatusCode::FORBIDDEN, "two-offices"),
             Self::Foreign => (StatusCode::FORBIDDEN, "foreign"),
             Self::HubSilent { .. } => (StatusCode::SERVICE_UNAVAILABLE, "hub-silent"),
             Self::TooManyPages => (StatusCode::TOO_MANY_REQUESTS, "too-many-pages"),
@@ -249,15 +272,7 @@ pub async fn respond(
     if let Some(session) = session {
         p.welcome(&session);
     }
-    let happened = match error.silent_since() {
-        Some(since) => {
-            let moment = ages::moment(lang, since, crate::background::now());
-            let figures = [("ago", moment.words.as_str()), ("time", &moment.exact)];
-            lang.say("error.hub-silent.since", &figures)
-        }
-        None => lang.t(&format!("error.{key}.happened")).to_owned(),
-    };
-    let todo = lang.t(&format!("error.{key}.todo")).to_owned();
+    let (happened, todo) = error.words(lang, key);
     let html = ErrorPage { p, happened, todo }.render().unwrap_or_default();
     let mut page = (status, Html(html)).into_response();
     if silent {

@@ -213,13 +213,13 @@ fn is_lost(reason: &str) -> bool {
 #[must_use]
 pub fn judge(condition: &Condition) -> Option<Health> {
     use ConditionType::{
-        Admitted, Current, Docked, Enacted, Held, InForce, OnTime, OverGrant, Reachable, Ready,
+        Admitted, Current, Docked, Enacted, Held, InForce, OfficesApart, OnTime, OverGrant,
+        Reachable, Ready,
     };
     let good = match condition.type_ {
         OverGrant => ConditionStatus::False,
-        Ready | Admitted | InForce | Reachable | Docked | Current | Held | Enacted | OnTime => {
-            ConditionStatus::True
-        }
+        Ready | Admitted | InForce | Reachable | Docked | Current | Held | Enacted | OnTime
+        | OfficesApart => ConditionStatus::True,
     };
     let by_nature = [Reason::Declared, Reason::NoEvidence, Reason::NothingHeld]
         .iter()
@@ -254,7 +254,7 @@ pub fn judge(condition: &Condition) -> Option<Health> {
     }
     Some(match condition.type_ {
         Ready | Admitted | Reachable | InForce => Health::Bad,
-        OverGrant | Docked | Current | Held | Enacted | OnTime => Health::Attention,
+        OverGrant | Docked | Current | Held | Enacted | OnTime | OfficesApart => Health::Attention,
     })
 }
 

@@ -38,6 +38,22 @@ fn recognised(sentence: &str) -> Option<(&'static Rule, BTreeMap<String, String>
     found.map(|(_, rule, figures)| (rule, figures))
 }
 
+/// A sentence of a policy that the portal itself goes by, in the reader's language: what it happened and what to do.
+#[must_use]
+pub fn by_policy(lang: Lang, sentence: &str) -> Told {
+    let wording = Wording {
+        lang,
+        now: jiff::Timestamp::UNIX_EPOCH,
+        names: crate::health::Names::default(),
+        thresholds: crds::governance_profile::Thresholds::default(),
+    };
+    let refusal = Refusal {
+        sentence: sentence.to_owned(),
+        ..Refusal::default()
+    };
+    wording.refused(&refusal)
+}
+
 /// A refusal, ready for a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
@@ -104,9 +120,16 @@ impl Wording {
             }),
             "turn" | "where" | "stage" => stage,
             "phase" => phase,
-            "what" => value
-                .strip_prefix("ResourceRequest ")
-                .map(|name| self.lang.say("refusal.request", &[("name", name)])),
+            "what" => value.split_once(' ').and_then(|(kind, name)| {
+                let words = word("refusal.kind", kind)?;
+                Some(words.replace("{name}", name))
+            }),
+            "deed" => word("audit.verb", value).map(str::to_owned),
+            "first" | "second" => {
+                let office = self.lang.find(&format!("office.{value}"));
+                office.map(str::to_owned)
+            }
+            "outcome" => word("outcome", value).map(str::to_owned),
             _ => None,
         }
         .unwrap_or_else(|| value.to_owned())
@@ -235,6 +258,89 @@ mod tests {
                 parts.map(|(name, _)| name.to_owned()).collect()
             };
             assert_eq!(figures(&rule.en), figures(&rule.zh), "{}", rule.en);
+        }
+    }
+
+    /// The texts in an expression of a policy, one after the other: what stands between them are figures.
+    fn literals(expression: &str) -> String {
+        let (mut texts, mut quote) = (String::new(), None);
+        for letter in expression.chars() {
+            match quote {
+                Some(open) if letter == open => quote = None,
+                Some(_) => texts.push(letter),
+                None if letter == '"' || letter == '\'' => quote = Some(letter),
+                None => {}
+            }
+        }
+        texts
+    }
+
+    /// Whether a sentence of the catalogue is what an expression says: its pieces in their order, and most of the letters.
+    fn words(rule: &Rule, texts: &str) -> bool {
+        let (mut rest, mut letters) = (texts, 0);
+        let pieces = rule.en.split(['{', '}']).step_by(2);
+        // Between two sentences another way to say the first may stand.
+        for piece in pieces.flat_map(|piece| piece.split(". ")) {
+            let Some((_, after)) = rest.split_once(piece) else {
+                return false;
+            };
+            (rest, letters) = (after, letters + piece.len());
+        }
+        letters * 10 >= texts.len() * 4
+    }
+
+    #[test]
+    fn every_message_of_every_policy_has_its_words_in_both_languages() {
+        use serde::Deserialize as _;
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../policies");
+        let (mut seen, mut missing) = (0, Vec::new());
+        for policy in std::fs::read_dir(root).unwrap().flatten() {
+            let Ok(text) = std::fs::read_to_string(policy.path().join("policy.yaml")) else {
+                continue;
+            };
+            for document in serde_yaml::Deserializer::from_str(&text) {
+                let document = serde_json::Value::deserialize(document).unwrap();
+                let validations = document["spec"]["validations"].as_array();
+                for validation in validations.into_iter().flatten() {
+                    assert!(validation["message"].is_null(), "say it with its figures");
+                    let texts = literals(validation["messageExpression"].as_str().unwrap());
+                    seen += 1;
+                    if !rules().iter().any(|rule| words(rule, &texts)) {
+                        missing.push(texts);
+                    }
+                }
+            }
+        }
+        assert!(seen > 50, "{seen}: the policies were not found");
+        assert!(
+            missing.is_empty(),
+            "without words in portal/messages/rules.yaml:\n{}",
+            missing.join("\n")
+        );
+    }
+
+    #[test]
+    fn a_step_on_an_order_and_an_entry_of_a_catalog_are_refused_in_chinese() {
+        for (sentence, happened, todo) in [
+            (
+                "work-order-steps: WorkOrder qp-renshe/w-1 is done and takes no more steps. Report a Fault for what is still wrong",
+                "工单qp-renshe/w-1已办结，不再接受处理记录",
+                "如仍有问题，请报修",
+            ),
+            (
+                "catalog-keepers: yun-ops may not create ServiceOffering vm: what is offered is the authority's to say (verb offer on \
+                 serviceofferings). Ask it, or describe what you provide as a CloudProduct",
+                "yun-ops不能新建服务vm：服务目录由主管部门维护（须有offer权限）",
+                "请联系主管部门，或将所提供的登记为云产品",
+            ),
+        ] {
+            let told = by_policy(Lang::Zh, sentence);
+            assert_eq!(
+                (told.happened.as_str(), told.todo.as_str()),
+                (happened, todo)
+            );
+            let told = by_policy(Lang::En, sentence);
+            assert!(sentence.ends_with(&told.todo) && told.original.is_none());
         }
     }
 

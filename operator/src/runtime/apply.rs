@@ -235,14 +235,7 @@ pub async fn status<K: Managed>(
     if written.object.status().cloned().unwrap_or_default() == *wanted {
         return Ok(());
     }
-    let ready = |status: Option<&Status<K>>| {
-        let mut status = status.cloned().unwrap_or_default();
-        status
-            .conditions()
-            .get(crds::ConditionType::Ready)
-            .map(|c| (c.status, c.reason.clone(), c.message.clone()))
-    };
-    let before = ready(written.object.status());
+    let mut before = written.object.status().cloned().unwrap_or_default();
     let mut next = written.object.clone();
     *next.status_mut() = Some(wanted.clone());
     WRITES.with_label_values(&["status", "update"]).inc();
@@ -255,15 +248,16 @@ pub async fn status<K: Managed>(
     .await?;
     written.object = stored;
     written.changed = true;
-    if ready(Some(wanted)) != before
-        && let Some(condition) = wanted.clone().conditions().get(crds::ConditionType::Ready)
-    {
-        cx.events.judged(&written.object.object_ref(&()), condition);
-        tracing::info!(
-            reason = condition.reason,
-            message = condition.message,
-            "judged anew"
-        );
+    let mut wanted = wanted.clone();
+    let judged = |c: &crds::Condition| (c.status, c.reason.clone(), c.message.clone());
+    for type_ in Status::<K>::TOLD {
+        if let Some(condition) = wanted.conditions().get(*type_)
+            && before.conditions().get(*type_).map(judged) != Some(judged(condition))
+        {
+            cx.events.judged(&written.object.object_ref(&()), condition);
+            let (reason, message) = (&condition.reason, &condition.message);
+            tracing::info!(reason, message, "judged anew");
+        }
     }
     Ok(())
 }

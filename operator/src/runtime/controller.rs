@@ -33,6 +33,8 @@ pub trait Judged:
     fn conditions(&mut self) -> &mut Conditions;
     /// The generation that it judged.
     fn observed_generation(&mut self) -> &mut Option<i64>;
+    /// The conditions of which a new judgement is an event.
+    const TOLD: &'static [ConditionType] = &[ConditionType::Ready];
     /// The part that must be stored before any child is written; equal parts need no write.
     fn ledger(&self) -> impl PartialEq + Send {}
 }
@@ -89,6 +91,9 @@ pub trait Reconciler: Send + Sync + 'static {
         world: &Self::World,
         now: Timestamp,
     ) -> Plan<Status<Self::Object>>;
+
+    /// Counts what was judged, for Prometheus.
+    fn measure(_: &Status<Self::Object>) {}
 
     /// Notes what counts of an object that cannot be read as its kind.
     fn unreadable(_: &Context, _: &DynamicObject) {}
@@ -304,6 +309,7 @@ async fn pass<R: Reconciler>(
         state.recovered(reference);
     }
     applied?;
+    R::measure(&plan.status);
     let label = if written.progressed() {
         "changed"
     } else {

@@ -38,7 +38,7 @@ impl Events {
         Self(sender)
     }
 
-    /// Says a new judgement on Ready, unless it is one that only passes through.
+    /// Says a new judgement, unless it is one that only passes through.
     pub fn judged(&self, object: &ObjectReference, condition: &Condition) {
         if matches!(
             condition.reason.as_str(),
@@ -52,7 +52,14 @@ impl Events {
             return;
         }
         // What people do with a request is its course, not a warning.
-        let course = ["Reviewing", "Approved", "Provisioning", "Withdrawn"];
+        // That groups are used is no fault either.
+        let course = [
+            "Reviewing",
+            "Approved",
+            "Provisioning",
+            "Withdrawn",
+            "OfficesUnseen",
+        ];
         let good = condition.status == ConditionStatus::True
             || course.contains(&condition.reason.as_str());
         let event = Event {

@@ -10,6 +10,7 @@ use crds::{
 };
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -117,6 +118,10 @@ pub struct Hub {
     pub orders: Store<Guarded<WorkOrder>>,
     /// The kubeconfig Secrets.
     pub secrets: Store<Secret>,
+    /// The hub's cluster roles.
+    pub roles: Store<ClusterRole>,
+    /// Who is bound to them.
+    pub bindings: Store<ClusterRoleBinding>,
     /// Asks for passes.
     pub queues: Queues,
 }
@@ -169,6 +174,8 @@ impl Hub {
         self.requests.wait_until_ready().await?;
         self.orders.wait_until_ready().await?;
         self.secrets.wait_until_ready().await?;
+        self.roles.wait_until_ready().await?;
+        self.bindings.wait_until_ready().await?;
         Ok(())
     }
 
@@ -223,51 +230,34 @@ impl Hub {
             namespaces.get("kube-system"),
         )
         .await?;
-        let all = watcher::Config::default;
-        let (profiles, on_profiles) = watch(Api::all(client.clone()), all(), links::profile);
-        let (sites, on_sites) = watch(Api::all(client.clone()), all(), links::site);
-        let (platforms, on_platforms) = watch(Api::all(client.clone()), all(), links::platform);
-        let (tenants, on_tenants) = watch(Api::all(client.clone()), all(), links::tenant);
-        let (quotas, on_quotas) = watch(Api::all(client.clone()), all(), links::quota);
-        let (offerings, on_offerings) = watch(Api::all(client.clone()), all(), links::offering);
-        let (products, on_products) = watch(Api::all(client.clone()), all(), links::product);
-        let (systems, on_systems) = watch(Api::all(client.clone()), all(), links::system);
-        let (requests, on_requests) = watch(Api::all(client.clone()), all(), links::request);
-        let (orders, on_orders) = watch(Api::all(client.clone()), all(), links::order);
-        let labelled = all().labels(&format!("{}=true", crds::keys::KUBECONFIG));
+        let mut watches = Watches {
+            client: client.clone(),
+            starts: Vec::new(),
+        };
+        let labelled = format!("{}=true", crds::keys::KUBECONFIG);
+        let labelled = watcher::Config::default().labels(&labelled);
         let own = Api::<Secret>::namespaced(client.clone(), namespace);
-        let (secrets, on_secrets) = watch(own, labelled, links::secret);
         let hub = Self {
             client,
             uid: system.metadata.uid.unwrap_or_default(),
             namespace: namespace.to_owned(),
-            profiles,
-            sites,
-            platforms,
-            tenants,
-            quotas,
-            offerings,
-            products,
-            systems,
-            requests,
-            orders,
-            secrets,
+            profiles: watches.all(links::profile),
+            sites: watches.all(links::site),
+            platforms: watches.all(links::platform),
+            tenants: watches.all(links::tenant),
+            quotas: watches.all(links::quota),
+            offerings: watches.all(links::offering),
+            products: watches.all(links::product),
+            systems: watches.all(links::system),
+            requests: watches.all(links::request),
+            orders: watches.all(links::order),
+            secrets: watches.of(own, labelled, links::secret),
+            roles: watches.all(links::role),
+            bindings: watches.all(links::binding),
             queues,
         };
         let links = hub.links();
-        for start in [
-            on_profiles,
-            on_sites,
-            on_platforms,
-            on_tenants,
-            on_quotas,
-            on_offerings,
-            on_products,
-            on_systems,
-            on_requests,
-            on_orders,
-            on_secrets,
-        ] {
+        for start in watches.starts {
             start(links.clone());
         }
         hub.listed().await?;
@@ -277,6 +267,40 @@ impl Hub {
 }
 
 type Start = Box<dyn FnOnce(Links) + Send>;
+
+/// Watches that are set up and not started yet: what they tell needs every store.
+struct Watches {
+    client: Client,
+    starts: Vec<Start>,
+}
+
+impl Watches {
+    /// The store of a kind, in the whole cluster.
+    fn all<K>(
+        &mut self,
+        changed: impl Fn(Option<&K>, &K, &Links) + Send + Sync + 'static,
+    ) -> Store<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let api = Api::all(self.client.clone());
+        self.of(api, watcher::Config::default(), changed)
+    }
+
+    fn of<K>(
+        &mut self,
+        api: Api<K>,
+        config: watcher::Config,
+        changed: impl Fn(Option<&K>, &K, &Links) + Send + Sync + 'static,
+    ) -> Store<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let (store, start) = watch(api, config, changed);
+        self.starts.push(start);
+        store
+    }
+}
 
 /// A store and the start of its watch. `changed` is told of every change with the object as it was before; of a deletion
 /// with the object as it was last.

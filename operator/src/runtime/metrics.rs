@@ -87,6 +87,14 @@ pub static MEMBER_CONTACT: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     ))
 });
 
+/// Who is bound to two offices of administrators.
+pub static OFFICES_COMBINED: LazyLock<IntGauge> = LazyLock::new(|| {
+    register(IntGauge::new(
+        "qipan_offices_combined",
+        "Accounts and groups bound to two of the three offices of administrators. 0 is as it should be; members of groups are not seen.",
+    ))
+});
+
 /// Whether this replica leads.
 pub static LEADER: LazyLock<IntGauge> = LazyLock::new(|| {
     register(IntGauge::new(

@@ -8,6 +8,7 @@ use crds::{
     ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
 };
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
 
@@ -232,6 +233,15 @@ pub(super) fn site(_: Option<&Guarded<Site>>, site: &Guarded<Site>, links: &Link
 pub(super) fn secret(_: Option<&Secret>, _: &Secret, links: &Links) {
     let _ = links.queues.docking.send(());
     links.every_platform();
+}
+
+/// Who holds which office is said on the profile.
+pub(super) fn role(_: Option<&ClusterRole>, _: &ClusterRole, links: &Links) {
+    links.queues.profiles.push("default");
+}
+
+pub(super) fn binding(_: Option<&ClusterRoleBinding>, _: &ClusterRoleBinding, links: &Links) {
+    links.queues.profiles.push("default");
 }
 
 /// Whether a platform's owner decides on a request.
