@@ -124,7 +124,7 @@ pub struct TenantStatus {
     /// The units above, root first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
-    /// Number of grants.
+    /// Number of grants that were judged, in force or refused.
     #[serde(default)]
     pub grants: i64,
     /// The unit's own grants summed by platform and zone.

@@ -344,7 +344,27 @@ async fn every_rule_keeps_what_it_says_and_nothing_else() -> Result<()> {
     }
     println!("{} cases", cases.len());
     no_policy_warns(&bench).await?;
+    grants_are_kept_from_their_first_moment(&bench).await?;
     namespaces_of_tenants_can_go(&bench).await
+}
+
+/// A grant carries Qipan's finalizer before any operator has seen it, and keeps it when it is applied again.
+async fn grants_are_kept_from_their_first_moment(bench: &Bench) -> Result<()> {
+    let grant = harness::world::grant("shuiwu", "kept", 1, &[]);
+    let api: Api<crds::TenantQuota> = Api::namespaced(bench.admin.clone(), "qp-shuiwu");
+    let params = PatchParams::apply("gitops");
+    for time in ["first", "second"] {
+        let made = api.patch("kept", &params, &Patch::Apply(&grant)).await?;
+        let finalizers = made.finalizers();
+        ensure!(
+            finalizers == ["qipan.dev/children"],
+            "the {time} time: {finalizers:?}"
+        );
+    }
+    let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    api.patch("kept", &PatchParams::default(), &free).await?;
+    api.delete("kept", &DeleteParams::default()).await?;
+    Ok(())
 }
 
 /// The API server types every expression against the kinds that a policy matches; what it doubts is a finding.

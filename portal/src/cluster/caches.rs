@@ -6,6 +6,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod kept;
+
 use crds::{
     CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem, ResourceRequest,
     ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
@@ -22,19 +24,21 @@ use serde::de::DeserializeOwned;
 use super::{Cluster, Freshness, Kind, Sync, WATCH_SECONDS};
 use crate::background::spawn;
 
+pub(super) use kept::Kept;
+
 /// A store of each kind.
 #[derive(Clone)]
 pub(super) struct Caches {
-    pub(super) platforms: Store<CloudPlatform>,
-    pub(super) products: Store<CloudProduct>,
-    pub(super) profiles: Store<GovernanceProfile>,
-    pub(super) systems: Store<InformationSystem>,
-    pub(super) requests: Store<ResourceRequest>,
-    pub(super) offerings: Store<ServiceOffering>,
-    pub(super) sites: Store<Site>,
-    pub(super) tenants: Store<Tenant>,
-    pub(super) quotas: Store<TenantQuota>,
-    pub(super) orders: Store<WorkOrder>,
+    pub(super) platforms: Kept<CloudPlatform>,
+    pub(super) products: Kept<CloudProduct>,
+    pub(super) profiles: Kept<GovernanceProfile>,
+    pub(super) systems: Kept<InformationSystem>,
+    pub(super) requests: Kept<ResourceRequest>,
+    pub(super) offerings: Kept<ServiceOffering>,
+    pub(super) sites: Kept<Site>,
+    pub(super) tenants: Kept<Tenant>,
+    pub(super) quotas: Kept<TenantQuota>,
+    pub(super) orders: Kept<WorkOrder>,
 }
 
 impl Caches {
@@ -60,33 +64,35 @@ impl Cluster {
     /// Every platform.
     #[must_use]
     pub fn platforms(&self) -> Vec<Arc<CloudPlatform>> {
-        sorted(&self.caches.platforms)
+        self.caches.platforms.ordered().to_vec()
     }
 
     /// The product catalog.
     #[must_use]
     pub fn products(&self) -> Vec<Arc<CloudProduct>> {
-        sorted(&self.caches.products)
+        self.caches.products.ordered().to_vec()
     }
 
     /// Every information system.
     #[must_use]
     pub fn systems(&self) -> Vec<Arc<InformationSystem>> {
-        sorted(&self.caches.systems)
+        self.caches.systems.ordered().to_vec()
     }
 
     /// Every request.
     #[must_use]
     pub fn requests(&self) -> Vec<Arc<ResourceRequest>> {
-        sorted(&self.caches.requests)
+        self.caches.requests.ordered().to_vec()
     }
 
     /// The namespaces that hold any request.
     #[must_use]
     pub fn namespaces_with_requests(&self) -> BTreeSet<String> {
-        let requests = self.caches.requests.state();
-        let namespaces = requests.iter().filter_map(|r| r.metadata.namespace.clone());
-        namespaces.collect()
+        let requests = self.caches.requests.ordered();
+        // They are ordered by namespace: each is met once.
+        let of = |request: &Arc<ResourceRequest>| request.metadata.namespace.clone();
+        let runs = requests.chunk_by(|a, b| a.metadata.namespace == b.metadata.namespace);
+        runs.filter_map(|run| run.first().and_then(of)).collect()
     }
 
     /// One request.
@@ -99,31 +105,31 @@ impl Cluster {
     /// The service catalog.
     #[must_use]
     pub fn offerings(&self) -> Vec<Arc<ServiceOffering>> {
-        sorted(&self.caches.offerings)
+        self.caches.offerings.ordered().to_vec()
     }
 
     /// Every site.
     #[must_use]
     pub fn sites(&self) -> Vec<Arc<Site>> {
-        sorted(&self.caches.sites)
+        self.caches.sites.ordered().to_vec()
     }
 
     /// Every tenant.
     #[must_use]
     pub fn tenants(&self) -> Vec<Arc<Tenant>> {
-        sorted(&self.caches.tenants)
+        self.caches.tenants.ordered().to_vec()
     }
 
     /// Every grant.
     #[must_use]
     pub fn quotas(&self) -> Vec<Arc<TenantQuota>> {
-        sorted(&self.caches.quotas)
+        self.caches.quotas.ordered().to_vec()
     }
 
     /// Every work order.
     #[must_use]
     pub fn orders(&self) -> Vec<Arc<WorkOrder>> {
-        sorted(&self.caches.orders)
+        self.caches.orders.ordered().to_vec()
     }
 
     /// One work order.
@@ -136,17 +142,8 @@ impl Cluster {
     /// The rules of the province; their titles and thresholds are everybody's.
     #[must_use]
     pub fn profile(&self) -> Option<Arc<GovernanceProfile>> {
-        self.caches.profiles.state().into_iter().next()
+        self.caches.profiles.ordered().first().cloned()
     }
-}
-
-fn sorted<K>(store: &Store<K>) -> Vec<Arc<K>>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    let mut objects = store.state();
-    objects.sort_by_cached_key(|object| (object.namespace(), object.name_any()));
-    objects
 }
 
 /// When to take up a watch again: soon, and never later than 5 s (kube's own schedule goes to 30 s, and the hub's return
@@ -170,7 +167,7 @@ impl Backoff for Again {
 }
 
 /// Keeps a cache of one kind, without the field managers' notes.
-fn keep<K>(kind: Kind, client: &Client, freshness: &Arc<Freshness>) -> Store<K>
+fn keep<K>(kind: Kind, client: &Client, freshness: &Arc<Freshness>) -> Kept<K>
 where
     K: Resource<DynamicType = ()>
         + Clone
@@ -187,6 +184,8 @@ where
         .modify(|object| object.managed_fields_mut().clear())
         .backoff(Again::default());
     let freshness = Arc::clone(freshness);
+    let kept = Kept::of(store);
+    let changed = kept.clone();
     spawn(kind.plural(), async move {
         let mut events = std::pin::pin!(reflector::reflector(writer, events));
         while let Some(event) = events.next().await {
@@ -196,6 +195,7 @@ where
                         freshness.note(kind, Sync::Synced);
                     }
                     if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
+                        changed.changed();
                         freshness.changed();
                     }
                 }
@@ -203,7 +203,7 @@ where
             }
         }
     });
-    store
+    kept
 }
 
 fn failed(kind: Kind, error: &watcher::Error, freshness: &Freshness) {

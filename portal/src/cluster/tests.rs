@@ -1,5 +1,6 @@
 //! A hub in memory for the portal's unit tests, and the tests of the hub.
 
+use super::caches::Kept;
 use super::*;
 use kube::Resource;
 use kube::runtime::reflector::store::Writer;
@@ -69,7 +70,7 @@ impl Cluster {
     }
 }
 
-fn filled<K>(objects: &[Value], kind: &str) -> Store<K>
+fn filled<K>(objects: &[Value], kind: &str) -> Kept<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + 'static,
 {
@@ -80,7 +81,7 @@ where
         writer.apply_watcher_event(&watcher::Event::InitApply(object));
     }
     writer.apply_watcher_event(&watcher::Event::InitDone);
-    store
+    Kept::of(store)
 }
 
 #[tokio::test]
