@@ -39,8 +39,9 @@ generate: ## Write the generated files: CRDs, roles, policies of the chart and o
 crds: ## Write the CRDs alone
 	$(CARGO) run --quiet -p qipan-crds --bin crdgen -- charts/qipan/crds
 
-bench: ## Measure the figures of the design beside the direct write (~15 min; ARGS=--quick for a first look)
-	$(CARGO) run --release -p qipan-tests --bin bench -- $(ARGS)
+bench: ## Measure the figures of the design: the operator's beside the direct write, the portal's pages (~40 min; ARGS=--quick for a first look)
+	$(CARGO) run --release -p qipan-tests --bin bench -- $(ARGS) $(OPERATOR_ARGS)
+	$(CARGO) bench -p qipan-tests --bench portal -- $(ARGS) $(PORTAL_ARGS)
 
 soak: ## Ten quiet minutes, a change, a hundred kills (~30 min)
 	$(CARGO) run --release -p qipan-tests --bin soak -- $(ARGS)

@@ -119,19 +119,30 @@ impl Visible {
     /// A platform by name.
     #[must_use]
     pub fn platform(&self, name: &str) -> Option<&Arc<CloudPlatform>> {
-        self.platforms.iter().find(|p| p.name_any() == name)
+        named(&self.platforms, name)
     }
 
     /// A tenant by name.
     #[must_use]
     pub fn tenant(&self, name: &str) -> Option<&Arc<Tenant>> {
-        self.tenants.iter().find(|t| t.name_any() == name)
+        named(&self.tenants, name)
     }
 
     /// A site by name.
     #[must_use]
     pub fn site(&self, name: &str) -> Option<&Arc<Site>> {
-        self.sites.iter().find(|s| s.name_any() == name)
+        named(&self.sites, name)
+    }
+
+    /// The grants of a tenant. [`Self::quotas`] is in order of namespaces, as the cache is: a province has thousands.
+    #[must_use]
+    pub fn grants_of(&self, tenant: &str) -> &[Arc<TenantQuota>] {
+        let namespace = tenant_namespace(tenant);
+        let from = self
+            .quotas
+            .partition_point(|quota| namespace_of(quota) < namespace.as_str());
+        let rest = &self.quotas[from..];
+        &rest[..rest.partition_point(|quota| namespace_of(quota) == namespace)]
     }
 }
 
@@ -244,7 +255,9 @@ impl Access {
         } else {
             self.those(cluster, user, open, grants_in).await?
         };
-        quotas.retain(|quota| quota.namespace().is_some_and(|ns| open.contains(&ns)));
+        let seen =
+            |namespace: &Option<String>| namespace.as_ref().is_some_and(|ns| open.contains(ns));
+        quotas.retain(|quota| seen(&quota.metadata.namespace));
         let mut tenant_names = tenants_of(&open);
         if all_tenants {
             tenant_names.extend(tenants.iter().map(|tenant| tenant.name_any()));
@@ -323,6 +336,15 @@ impl General {
     }
 }
 
+fn namespace_of(quota: &TenantQuota) -> &str {
+    quota.metadata.namespace.as_deref().unwrap_or_default()
+}
+
+fn named<'a, K: kube::Resource>(objects: &'a [Arc<K>], name: &str) -> Option<&'a Arc<K>> {
+    let mut objects = objects.iter();
+    objects.find(|object| object.meta().name.as_deref() == Some(name))
+}
+
 fn tenants_of(namespaces: &BTreeSet<String>) -> BTreeSet<String> {
     namespaces
         .iter()
@@ -335,9 +357,10 @@ fn namespaces(tenants: &[Arc<Tenant>], quotas: &[Arc<TenantQuota>]) -> BTreeSet<
     let of_tenants = tenants
         .iter()
         .map(|tenant| tenant_namespace(&tenant.name_any()));
-    of_tenants
-        .chain(quotas.iter().filter_map(|quota| quota.namespace()))
-        .collect()
+    // In order of namespaces: each is met once.
+    let runs = quotas.chunk_by(|a, b| a.metadata.namespace == b.metadata.namespace);
+    let of_quotas = runs.filter_map(|run| run.first()?.namespace());
+    of_tenants.chain(of_quotas).collect()
 }
 
 fn every(kind: Kind, part: Option<&'static str>) -> Question {

@@ -14,6 +14,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use futures::stream::unfold;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use crate::error::AppError;
 use crate::live::{Live, Visit};
@@ -29,11 +30,24 @@ const LOOK_AGAIN: Duration = Duration::from_mins(5);
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// How many live pages one person may hold open.
 const PAGES: usize = 12;
+/// How many live pages are drawn again at once: after a change there may be a thousand, and whoever asks for a page in the
+/// meantime waits for one of them at most.
+const REDRAWN_AT_ONCE: usize = 1;
 
-/// How many live pages each person holds open.
-#[derive(Debug, Default)]
+/// How many live pages each person holds open, and whose turn it is to be drawn again.
+#[derive(Debug)]
 pub struct Seats {
     taken: Mutex<HashMap<String, usize>>,
+    redrawing: Semaphore,
+}
+
+impl Default for Seats {
+    fn default() -> Self {
+        Self {
+            taken: Mutex::default(),
+            redrawing: Semaphore::new(REDRAWN_AT_ONCE),
+        }
+    }
 }
 
 /// One live page; given back when its connection ends.
@@ -202,12 +216,17 @@ async fn next_changes(watching: &mut Watching) -> Option<Vec<&'static str>> {
         () = tokio::time::sleep(LOOK_AGAIN) => {}
     }
     tokio::time::sleep(DEBOUNCE).await;
-    watching.changes.mark_unchanged();
     if !watching.still_signed_in().await {
         return None;
     }
+    let seats = Arc::clone(&watching.seat.seats);
+    let turn = seats.redrawing.acquire().await.ok()?;
+    // What came while it waited is in what is drawn now.
+    watching.changes.mark_unchanged();
     // `now` stays the moment of opening: ages grow in the browser and are no change.
-    match digests(&watching.visit).await {
+    let drawn = digests(&watching.visit).await;
+    drop(turn);
+    match drawn {
         Ok(now) => {
             let changed = now
                 .iter()

@@ -104,7 +104,7 @@ pub(crate) async fn draw(visit: &Visit, name: &str) -> Result<impl live::Live + 
         .count();
     let mut notices = overview::platform_notices(&wording, platform, shown, "#top");
     health::order(&mut notices);
-    let grants = grants(lang, &visible, name);
+    let (grants, seen) = grants(lang, &visible, name);
     let page = visit.page(&visible, title(lang, platform, standing, visit.now));
     let way = [
         (lang.t("nav.overview"), "/"),
@@ -122,7 +122,7 @@ pub(crate) async fn draw(visit: &Visit, name: &str) -> Result<impl live::Live + 
         checks: checks(lang, &visible, platform, &lamps, visit),
         lamps: crate::charts::lamps(lang, &lamps),
         clusters: clusters(lang, &visible, platform, visit),
-        grants_note: grants_note(lang, &visible, platform, grants.len()),
+        grants_note: grants_note(lang, &visible, platform, seen),
         grants,
         notices,
         code: objects::as_code(

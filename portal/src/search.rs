@@ -1,7 +1,7 @@
 //! Search over everything that a person may see: names in Chinese and English, ids, and the first letters of the Chinese
 //! names (`gaj` finds 公安局).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use askama::Template;
@@ -9,7 +9,6 @@ use axum::response::{Html, IntoResponse as _, Response};
 use crds::WorkOrder;
 use crds::keys::{tenant_namespace, tenant_of_namespace};
 use crds::words::DisplayName;
-use kube::ResourceExt as _;
 use pinyin::ToPinyin as _;
 
 use crate::access::Visible;
@@ -101,9 +100,12 @@ fn letters(name: &str) -> Arc<(String, String)> {
     found
 }
 
-fn fit(entry: &Entry, q: &str) -> Option<Fit> {
-    let texts = [&entry.id, &entry.zh, &entry.en].map(|text| text.to_lowercase());
-    if texts.iter().any(|text| text == q) {
+/// How well an id and its names fit what is asked, which is in small letters.
+fn fit([id, zh, en]: [&str; 3], q: &str) -> Option<Fit> {
+    // Ids are in small letters as they are.
+    let names = [zh, en].map(str::to_lowercase);
+    let texts = [id, &names[0], &names[1]];
+    if texts.contains(&q) {
         return Some(Fit::Whole);
     }
     if texts.iter().any(|text| text.starts_with(q)) {
@@ -113,20 +115,18 @@ fn fit(entry: &Entry, q: &str) -> Option<Fit> {
         return Some(Fit::Part);
     }
     let plain = q.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let (first, all) = &*letters(&entry.zh);
+    let (first, all) = &*letters(zh);
     (plain && (first.contains(q) || all.contains(q))).then_some(Fit::Letters)
 }
 
-/// What fits, the best first.
-fn find(entries: Vec<Entry>, q: &str) -> Vec<Entry> {
+/// What is asked, as it is compared; nothing where nothing is asked.
+fn question(q: &str) -> Option<String> {
     let q: String = q.trim().to_lowercase().chars().take(LONGEST).collect();
-    if q.is_empty() {
-        return Vec::new();
-    }
-    let mut found: Vec<_> = entries
-        .into_iter()
-        .filter_map(|entry| Some((fit(&entry, &q)?, entry)))
-        .collect();
+    (!q.is_empty()).then_some(q)
+}
+
+/// The best first.
+fn ordered(mut found: Vec<(Fit, Entry)>) -> Vec<Entry> {
     found.sort_by(|(a, x), (b, y)| {
         a.cmp(b)
             .then_with(|| x.zh.cmp(&y.zh))
@@ -135,87 +135,92 @@ fn find(entries: Vec<Entry>, q: &str) -> Vec<Entry> {
     found.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// Everything that a person may see, as it is searched.
+/// Goes through everything that a person may see; what does not fit costs no more than the comparison.
 struct Index<'a> {
     lang: Lang,
     visible: &'a Visible,
-    entries: Vec<Entry>,
+    q: String,
+    found: Vec<(Fit, Entry)>,
 }
 
 impl Index<'_> {
+    /// Takes a thing in if it fits; `place` says what stands beside it, and its address.
     fn add(
         &mut self,
         kind: &'static str,
-        names: (String, String, String),
-        (about, href): (String, String),
+        names: [&str; 3],
+        place: impl FnOnce(&Self) -> (String, String),
     ) {
-        let (id, zh, en) = names;
-        self.entries.push(Entry {
-            kind: self.lang.find(kind).unwrap_or(kind),
-            id,
-            zh,
-            en,
-            about,
-            href,
-        });
+        let Some(fit) = fit(names, &self.q) else {
+            return;
+        };
+        let (about, href) = place(self);
+        let [id, zh, en] = names.map(str::to_owned);
+        let kind = self.lang.find(kind).unwrap_or(kind);
+        self.found.push((
+            fit,
+            Entry {
+                kind,
+                id,
+                zh,
+                en,
+                about,
+                href,
+            },
+        ));
     }
 
-    fn unit(&self, namespace: Option<String>) -> (String, String) {
-        let namespace = namespace.unwrap_or_default();
-        let tenant = tenant_of_namespace(&namespace)
-            .unwrap_or_default()
-            .to_owned();
-        let name = self.visible.names.tenant(self.lang, &tenant).to_owned();
-        (tenant, name)
+    fn unit(&self, namespace: Option<&str>) -> (String, String) {
+        let tenant = namespace.and_then(tenant_of_namespace).unwrap_or_default();
+        let name = self.visible.names.tenant(self.lang, tenant).to_owned();
+        (tenant.to_owned(), name)
     }
 
     fn places(&mut self) {
         let visible = self.visible;
         for platform in &visible.platforms {
-            let id = platform.name_any();
-            let place = (platform.spec.owner.clone(), format!("/platforms/{id}"));
+            let id = name(platform.as_ref());
             self.add(
                 "search.platform",
                 named(id, &platform.spec.display_name),
-                place,
+                |_| (platform.spec.owner.clone(), format!("/platforms/{id}")),
             );
         }
-        for name in &visible.tenant_names {
-            let [zh, en] =
-                [Lang::Zh, Lang::En].map(|lang| visible.names.tenant(lang, name).to_owned());
-            let place = (String::new(), format!("/tenants/{name}"));
-            self.add("search.tenant", (name.clone(), zh, en), place);
+        for id in &visible.tenant_names {
+            let [zh, en] = [Lang::Zh, Lang::En].map(|lang| visible.names.tenant(lang, id));
+            self.add("search.tenant", [id, zh, en], |_| {
+                (String::new(), format!("/tenants/{id}"))
+            });
         }
         for quota in &visible.quotas {
-            let (tenant, about) = self.unit(quota.namespace());
-            let id = quota.name_any();
-            let place = (about, format!("/tenants/{tenant}#grant-{id}"));
-            self.add("search.grant", (id.clone(), id, String::new()), place);
+            let id = name(quota.as_ref());
+            self.add("search.grant", [id, id, ""], |index| {
+                let (tenant, about) = index.unit(quota.metadata.namespace.as_deref());
+                (about, format!("/tenants/{tenant}#grant-{id}"))
+            });
         }
     }
 
     fn work(&mut self, cluster: &Cluster, orders: &[Arc<WorkOrder>]) {
         for request in cluster.requests() {
-            if request
-                .namespace()
-                .is_some_and(|ns| self.visible.requests.has(&ns))
-            {
-                let (tenant, about) = self.unit(request.namespace());
-                let id = request.name_any();
-                let place = (about, format!("/requests/{tenant}/{id}"));
-                let title = request.spec.application.title.clone();
-                self.add("search.request", (id, title, String::new()), place);
+            let (id, namespace) = (
+                name(request.as_ref()),
+                request.metadata.namespace.as_deref(),
+            );
+            if namespace.is_some_and(|namespace| self.visible.requests.has(namespace)) {
+                let title = &request.spec.application.title;
+                self.add("search.request", [id, title, ""], |index| {
+                    let (tenant, about) = index.unit(namespace);
+                    (about, format!("/requests/{tenant}/{id}"))
+                });
             }
         }
         for order in orders {
-            let (tenant, about) = self.unit(order.namespace());
-            let id = order.name_any();
-            let place = (about, format!("/work-orders/{tenant}/{id}"));
-            self.add(
-                "search.order",
-                (id, order.spec.title.clone(), String::new()),
-                place,
-            );
+            let id = name(order.as_ref());
+            self.add("search.order", [id, &order.spec.title, ""], |index| {
+                let (tenant, about) = index.unit(order.metadata.namespace.as_deref());
+                (about, format!("/work-orders/{tenant}/{id}"))
+            });
         }
     }
 
@@ -227,68 +232,66 @@ impl Index<'_> {
             may(Kind::InformationSystem),
         );
         for offering in cluster.offerings().iter().filter(|_| offerings) {
-            let id = offering.name_any();
-            let place = (String::new(), format!("/catalog#service-{id}"));
+            let id = name(offering.as_ref());
             self.add(
                 "search.offering",
                 named(id, &offering.spec.display_name),
-                place,
+                |_| (String::new(), format!("/catalog#service-{id}")),
             );
         }
         for product in cluster.products().iter().filter(|_| products) {
-            let about = self
-                .visible
-                .names
-                .platform(self.lang, &product.spec.platform);
-            let place = (
-                about.to_owned(),
-                format!("/catalog#service-{}", product.spec.offering),
-            );
-            self.add(
-                "search.product",
-                named(product.name_any(), &product.spec.display_name),
-                place,
-            );
+            let (id, spec) = (name(product.as_ref()), &product.spec);
+            self.add("search.product", named(id, &spec.display_name), |index| {
+                let about = index.visible.names.platform(index.lang, &spec.platform);
+                (
+                    about.to_owned(),
+                    format!("/catalog#service-{}", spec.offering),
+                )
+            });
         }
         let names = self.visible.tenant_names.iter();
-        let own: Vec<_> = names.map(|name| tenant_namespace(name)).collect();
+        let own: HashSet<_> = names.map(|name| tenant_namespace(name)).collect();
         for system in cluster.systems() {
-            if systems || system.namespace().is_some_and(|ns| own.contains(&ns)) {
-                let (tenant, about) = self.unit(system.namespace());
-                let place = (about, format!("/tenants/{tenant}"));
+            let namespace = system.metadata.namespace.as_deref();
+            if systems || namespace.is_some_and(|namespace| own.contains(namespace)) {
+                let id = name(system.as_ref());
                 self.add(
                     "search.system",
-                    named(system.name_any(), &system.spec.display_name),
-                    place,
+                    named(id, &system.spec.display_name),
+                    |index| {
+                        let (tenant, about) = index.unit(namespace);
+                        (about, format!("/tenants/{tenant}"))
+                    },
                 );
             }
         }
     }
 }
 
-/// An id with its names in both languages.
-fn named(id: String, name: &DisplayName) -> (String, String, String) {
-    (id, name.zh.clone(), name.en.clone().unwrap_or_default())
+fn name<K: kube::Resource>(object: &K) -> &str {
+    object.meta().name.as_deref().unwrap_or_default()
 }
 
-async fn entries(visit: &Visit, visible: &Visible) -> Result<Vec<Entry>, AppError> {
+/// An id with its names in both languages.
+fn named<'a>(id: &'a str, name: &'a DisplayName) -> [&'a str; 3] {
+    [id, &name.zh, name.en.as_deref().unwrap_or_default()]
+}
+
+async fn found(visit: &Visit, visible: &Visible, q: &str) -> Result<Vec<Entry>, AppError> {
+    let Some(q) = question(q) else {
+        return Ok(Vec::new());
+    };
     let orders = work_orders::visible(visit).await?;
     let mut index = Index {
         lang: visit.reader.lang,
         visible,
-        entries: Vec::new(),
+        q,
+        found: Vec::new(),
     };
     index.places();
     index.work(&visit.state.cluster, &orders);
     index.catalogs(&visit.state.cluster);
-    Ok(index.entries)
-}
-
-async fn found(visit: &Visit, visible: &Visible, q: &str) -> Result<Vec<Entry>, AppError> {
-    if q.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(find(entries(visit, visible).await?, q))
+    Ok(ordered(index.found))
 }
 
 fn hit(lang: Lang, entry: Entry) -> Hit {
@@ -363,26 +366,31 @@ pub async fn csv(visit: Visit) -> Result<Response, AppError> {
 mod tests {
     use super::*;
 
-    fn entry(id: &str, zh: &str, en: &str) -> Entry {
-        Entry {
+    /// The ids of what is found among things with an id and two names.
+    fn find<'a>(all: &[[&'a str; 3]], q: &str) -> Vec<String> {
+        let Some(q) = question(q) else {
+            return Vec::new();
+        };
+        let entry = |[id, zh, _]: [&'a str; 3]| Entry {
             id: id.into(),
             zh: zh.into(),
-            en: en.into(),
             ..Entry::default()
-        }
+        };
+        let found = all
+            .iter()
+            .filter_map(|names| Some((fit(*names, &q)?, entry(*names))));
+        let found = ordered(found.collect()).into_iter();
+        found.map(|entry| entry.id).collect()
     }
 
     #[test]
     fn names_ids_and_first_letters_find_and_the_best_fit_comes_first() {
-        let all = || {
-            vec![
-                entry("zj-gaj", "湛江市公安局", "Zhanjiang Public Security Bureau"),
-                entry("zj-rsj", "湛江市人力资源和社会保障局", ""),
-                entry("gaj", "某公安局", ""),
-            ]
-        };
-        let ids =
-            |q: &str| -> Vec<_> { find(all(), q).into_iter().map(|entry| entry.id).collect() };
+        let all = [
+            ["zj-gaj", "湛江市公安局", "Zhanjiang Public Security Bureau"],
+            ["zj-rsj", "湛江市人力资源和社会保障局", ""],
+            ["gaj", "某公安局", ""],
+        ];
+        let ids = |q: &str| find(&all, q);
         assert_eq!(ids("公安"), ["gaj", "zj-gaj"]);
         assert_eq!(ids("GAJ"), ["gaj", "zj-gaj"], "the whole id first");
         assert_eq!(ids("zjsrl"), ["zj-rsj"]);
@@ -393,7 +401,7 @@ mod tests {
 
     #[test]
     fn rare_characters_and_long_questions_do_no_harm() {
-        assert_eq!(find(vec![entry("a", "𠮷某局", "")], "𠮷").len(), 1);
-        assert!(find(vec![entry("a", "b", "c")], &"公".repeat(100_000)).is_empty());
+        assert_eq!(find(&[["a", "𠮷某局", ""]], "𠮷").len(), 1);
+        assert!(find(&[["a", "b", "c"]], &"公".repeat(100_000)).is_empty());
     }
 }

@@ -3,6 +3,7 @@
 pub mod grants;
 pub mod members;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -110,8 +111,8 @@ fn filter(visit: &Visit) -> Filter {
 
 pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, AppError> {
     let (visible, lang, filter) = (visit.visible().await?, visit.reader.lang, filter(visit));
-    let rows = rows(lang, &visible, &filter);
-    let (all, total) = (visible.tenant_names.len(), rows.len());
+    let names = names(&visible, &filter);
+    let (all, total) = (visible.tenant_names.len(), names.len());
     let pages = total.div_ceil(ROWS).max(1);
     let page = filter.page.clamp(1, pages);
     let levels = [Level::Province, Level::City, Level::County, Level::Town];
@@ -151,7 +152,10 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
         p: visit
             .page(&visible, title)
             .under(&[(lang.t("nav.overview"), "/")], lang.t("nav.tenants")),
-        rows: rows.into_iter().skip(from).take(ROWS).collect(),
+        rows: names[from..to]
+            .iter()
+            .map(|name| row(lang, &visible, name))
+            .collect(),
         levels: levels
             .map(|level| (level.as_str(), level_word(lang, level)))
             .into(),
@@ -181,8 +185,9 @@ pub async fn list_csv(visit: Visit) -> Result<Response, AppError> {
         "resource.requests.memory",
         "resource.requests.storage",
     ];
-    let rows: Vec<Vec<String>> = rows(lang, &visible, &filter(&visit))
+    let rows: Vec<Vec<String>> = names(&visible, &filter(&visit))
         .into_iter()
+        .map(|name| row(lang, &visible, name))
         .map(|row| {
             let words = [
                 row.name,
@@ -210,26 +215,21 @@ fn level_word(lang: Lang, level: Level) -> &'static str {
         .unwrap_or(level.as_str())
 }
 
-fn rows(lang: Lang, visible: &Visible, filter: &Filter) -> Vec<Row> {
+/// The names of those that are wanted, by level and name.
+fn names<'a>(visible: &'a Visible, filter: &Filter) -> Vec<&'a String> {
     let q = filter.q.trim().to_lowercase();
-    let wanted = |name: &String| {
-        let tenant = visible.tenant(name);
-        let level = filter.level.is_empty()
-            || tenant.is_some_and(|t| t.spec.level.as_str() == filter.level);
+    let named = |tenant: &Arc<Tenant>| Some((tenant.metadata.name.clone()?, tenant.spec.level));
+    let levels: HashMap<String, Level> = visible.tenants.iter().filter_map(named).collect();
+    let wanted = |name: &&String| {
+        let level = levels.get(*name).map(|level| level.as_str());
         let [zh, en] = [Lang::Zh, Lang::En].map(|lang| visible.names.tenant(lang, name));
-        let text = format!("{name} {zh} {en}").to_lowercase();
-        level && (q.is_empty() || text.contains(&q))
+        (filter.level.is_empty() || level == Some(filter.level.as_str()))
+            && (q.is_empty() || format!("{name} {zh} {en}").to_lowercase().contains(&q))
     };
-    let mut names: Vec<_> = visible
-        .tenant_names
-        .iter()
-        .filter(|name| wanted(name))
-        .collect();
-    names.sort_by_key(|name| (visible.tenant(name).map(|t| t.spec.level), (*name).clone()));
+    let mut names: Vec<_> = visible.tenant_names.iter().filter(wanted).collect();
+    // They are in order of names already.
+    names.sort_by_key(|name| levels.get(*name).copied());
     names
-        .into_iter()
-        .map(|name| row(lang, visible, name))
-        .collect()
 }
 
 /// How a tenant is: as its worst grant.
@@ -240,12 +240,7 @@ pub fn health(lang: Lang, visible: &Visible, name: &str) -> Health {
 
 fn row(lang: Lang, visible: &Visible, name: &str) -> Row {
     let tenant = visible.tenant(name);
-    let namespace = tenant_namespace(name);
-    let quotas: Vec<_> = visible
-        .quotas
-        .iter()
-        .filter(|q| q.namespace().as_deref() == Some(&namespace))
-        .collect();
+    let quotas = visible.grants_of(name);
     let own = tenant
         .and_then(|t| t.status.as_ref())
         .map(|status| health::of_conditions(&status.conditions));
@@ -464,10 +459,8 @@ mod tests {
                 level: level.into(),
                 page: 0,
             };
-            rows(Lang::Zh, &visible, &filter)
-                .into_iter()
-                .map(|row| row.id)
-                .collect::<Vec<_>>()
+            let names = names(&visible, &filter).into_iter();
+            names.cloned().collect::<Vec<_>>()
         };
         assert_eq!(found("人力", ""), ["renshe"]);
         assert_eq!(found("security", ""), ["gongan"]);

@@ -18,6 +18,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
+#[path = "portal/listeners.rs"]
+mod listeners;
+
 struct World {
     testbed: Testbed,
     portal: Portal,

@@ -265,7 +265,11 @@ fn enforcement(lang: Lang, enforcement: Option<Enforcement>) -> &'static str {
     lang.find(key).unwrap_or(key)
 }
 
-pub(super) fn grants(lang: Lang, visible: &Visible, platform: &str) -> Vec<GrantRow> {
+/// Rows of the grants on a platform's page.
+const GRANTS: usize = 100;
+
+/// The grants on a platform, those that need attention first: as many as a page takes, and how many there are.
+pub(super) fn grants(lang: Lang, visible: &Visible, platform: &str) -> (Vec<GrantRow>, usize) {
     let row = |quota: &std::sync::Arc<crds::TenantQuota>| {
         let namespace = quota.namespace().unwrap_or_default();
         let tenant = crds::keys::tenant_of_namespace(&namespace)
@@ -296,26 +300,39 @@ pub(super) fn grants(lang: Lang, visible: &Visible, platform: &str) -> Vec<Grant
             amounts: crate::figures::Resource::ALL.map(amount),
         }
     };
-    visible
-        .quotas
-        .iter()
+    let of_platform = visible.quotas.iter();
+    let mut of_platform: Vec<_> = of_platform
         .filter(|quota| quota.spec.platform == platform)
-        .map(row)
-        .collect()
+        .collect();
+    let all = of_platform.len();
+    if all > GRANTS {
+        // In order of units otherwise, as they are.
+        of_platform.sort_by_key(|quota| {
+            let status = quota.status.as_ref();
+            status.map_or(Health::Unknown, |status| {
+                health::of_conditions(&status.conditions)
+            })
+        });
+    }
+    (of_platform.into_iter().take(GRANTS).map(row).collect(), all)
 }
 
 pub(super) fn grants_note(
     lang: Lang,
     visible: &Visible,
     platform: &CloudPlatform,
-    shown: usize,
+    seen: usize,
 ) -> String {
     let all = platform.status.as_ref().map_or(0, |status| status.grants);
-    if visible.all_quotas {
-        return lang.count("count.grants", shown);
+    let told = if visible.all_quotas {
+        lang.count("count.grants", seen)
+    } else {
+        let figures = [("n", &*seen.to_string()), ("all", &number(all))];
+        lang.say("platform.grants.some", &figures)
+    };
+    if seen <= GRANTS {
+        return told;
     }
-    lang.say(
-        "platform.grants.some",
-        &[("n", &shown.to_string()), ("all", &number(all))],
-    )
+    let first = lang.say("platform.grants.first", &[("n", &GRANTS.to_string())]);
+    [told, first].join(lang.t("sentence.dot"))
 }

@@ -120,12 +120,7 @@ impl GrantRow {
 /// The grants of one tenant.
 #[must_use]
 pub fn of(visible: &Visible, tenant: &str) -> Vec<Arc<TenantQuota>> {
-    visible
-        .quotas
-        .iter()
-        .filter(|quota| tenant_of(quota) == tenant)
-        .cloned()
-        .collect()
+    visible.grants_of(tenant).to_vec()
 }
 
 /// The sentence over the page.

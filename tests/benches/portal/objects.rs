@@ -40,11 +40,11 @@ pub(crate) async fn fill(testbed: &Testbed, objects: usize) -> Result<String> {
         NAMESPACE,
     )
     .await?;
-    apply_yaml(&hub, &people::bindings().to_string(), NAMESPACE).await?;
     let began = Instant::now();
     let tenants = (objects / TENANTS).max(1);
     let each = (objects - tenants) / tenants;
     write(&hub, (0..tenants).flat_map(places).collect()).await?;
+    apply_yaml(&hub, &people::bindings().to_string(), NAMESPACE).await?;
     write(
         &hub,
         (0..tenants).flat_map(|t| of_tenant(t, each)).collect(),
@@ -122,8 +122,10 @@ fn request(t: usize, n: usize) -> Value {
     if phase == "Reviewing" {
         status["stage"] = json!("PlatformOwner");
         status["stageOf"] = json!(PLATFORM);
-        status["chain"] = json!([{ "stage": "PlatformOwner", "of": PLATFORM, "state": "Current" }]);
-        status["clock"] = json!({ "limit": 5, "used": 1, "left": 4, "due": "2026-12-01" });
+        status["chain"] = json!([{
+            "stage": "PlatformOwner", "of": PLATFORM, "state": "Current", "rule": "Any", "approvers": [], "workingDays": 5,
+        }]);
+        status["clock"] = json!({ "workingDays": 5, "used": 1, "left": 4, "due": "2026-12-01" });
     }
     json!({
         "apiVersion": "qipan.dev/v1alpha1", "kind": "ResourceRequest",

@@ -31,9 +31,7 @@ pub(crate) fn bindings() -> Value {
             "subjects": [{ "apiGroup": api, "kind": "Group", "name": group }],
         })
     };
-    let place = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "qp-t0" } });
     json!({ "apiVersion": "v1", "kind": "List", "items": [
-        place,
         binding("ClusterRoleBinding", None, "qipan:viewer", VIEWERS),
         binding("ClusterRoleBinding", None, "qipan:auditor", AUDITORS),
         binding("RoleBinding", Some("qp-t0"), "qipan:owner", OWNERS),
