@@ -218,8 +218,8 @@ fn level_word(lang: Lang, level: Level) -> &'static str {
 /// The names of those that are wanted, by level and name.
 fn names<'a>(visible: &'a Visible, filter: &Filter) -> Vec<&'a String> {
     let q = filter.q.trim().to_lowercase();
-    let named = |tenant: &Arc<Tenant>| Some((tenant.metadata.name.clone()?, tenant.spec.level));
-    let levels: HashMap<String, Level> = visible.tenants.iter().filter_map(named).collect();
+    let level = |tenant: &Arc<Tenant>| Some((tenant.metadata.name.clone()?, tenant.spec.level));
+    let levels: HashMap<String, Level> = visible.tenants.iter().filter_map(level).collect();
     let wanted = |name: &&String| {
         let level = levels.get(*name).map(|level| level.as_str());
         let [zh, en] = [Lang::Zh, Lang::En].map(|lang| visible.names.tenant(lang, name));

@@ -17,7 +17,7 @@ use kube::{Api, Client};
 use portal::db::{Db, audit};
 use serde_json::{Value, json};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// The auditor of the demo.
 const WHO: &str = "gd-auditor";
 

@@ -76,7 +76,11 @@ pub(crate) async fn visitors(db: &Db) -> Result<Vec<Visitor>> {
 pub(crate) async fn many(db: &Db, count: usize) -> Result<Vec<String>> {
     let mut cookies = Vec::with_capacity(count);
     for n in 0..count {
-        let group = if n % 10 == 0 { VIEWERS } else { OWNERS };
+        let group = if n.is_multiple_of(10) {
+            VIEWERS
+        } else {
+            OWNERS
+        };
         cookies.push(sign_in(db, &format!("bench-person-{n}"), &[group]).await?);
     }
     Ok(cookies)

@@ -46,7 +46,7 @@ fn entry(n: usize) -> Result<Entry> {
         before: r#"{"spec":{"hard":{"requests.cpu":"4"}}}"#.to_owned(),
         after: r#"{"spec":{"hard":{"requests.cpu":"8"}}}"#.to_owned(),
         request_id: format!("{n:032x}"),
-        outcome: if n % 50 == 0 {
+        outcome: if n.is_multiple_of(50) {
             Outcome::Refused
         } else {
             Outcome::Ok

@@ -28,7 +28,7 @@ async fn people(world: &World) -> Result<Vec<Person>> {
     let now = Timestamp::now();
     let mut people = Vec::with_capacity(CLIENTS);
     for n in 0..CLIENTS {
-        let group = if n % 10 == 0 {
+        let group = if n.is_multiple_of(10) {
             "gd-zsj"
         } else {
             "zhanjiang-rsj"
