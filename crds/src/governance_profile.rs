@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::approval::ApprovalRules;
 use crate::calendar::Calendar;
 use crate::condition::Conditions;
+use crate::money_budget::MoneyRules;
 use crate::words::{DisplayName, Zone};
 
 /// The province's rules as data.
@@ -47,6 +48,9 @@ pub struct GovernanceProfileSpec {
     /// Times of the quota ledger.
     #[serde(default)]
     pub quota: QuotaTimes,
+    /// From where on the units' budgets of money need attention.
+    #[serde(default)]
+    pub money: MoneyRules,
     /// How requests are decided: chains, working days, what is approved by rule.
     #[serde(default)]
     pub approvals: ApprovalRules,

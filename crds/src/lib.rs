@@ -6,6 +6,7 @@
 pub mod account;
 pub mod approval;
 pub mod calendar;
+pub mod change_window;
 pub mod cloud_platform;
 pub mod cloud_product;
 pub mod condition;
@@ -13,6 +14,7 @@ pub mod governance_profile;
 pub mod information_system;
 pub mod keys;
 pub mod money;
+pub mod money_budget;
 pub mod offices;
 pub mod quantity;
 pub mod reason;
@@ -27,6 +29,7 @@ pub mod words;
 pub mod work_order;
 
 pub use account::{Account, Reservation};
+pub use change_window::ChangeWindow;
 pub use cloud_platform::CloudPlatform;
 pub use cloud_product::CloudProduct;
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions, Verdict};
@@ -52,7 +55,8 @@ pub const GROUP: &str = "qipan.dev";
 pub const VERSION: &str = "v1alpha1";
 
 /// Plurals of the kinds that a controller of the operator works on. Its roles hold nothing of the others.
-pub const MANAGED: [&str; 10] = [
+pub const MANAGED: [&str; 11] = [
+    "changewindows",
     "cloudplatforms",
     "cloudproducts",
     "governanceprofiles",
@@ -69,6 +73,7 @@ pub const MANAGED: [&str; 10] = [
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
     let mut kinds = vec![
+        ChangeWindow::crd(),
         CloudPlatform::crd(),
         CloudProduct::crd(),
         GovernanceProfile::crd(),

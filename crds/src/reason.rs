@@ -267,6 +267,10 @@ reasons! {
     LeaseRuns,
     /// A freeze holds back what would grow.
     ChangeFrozen,
+    /// A decision was made for somebody who may not decide there any more.
+    DelegatorLost,
+    /// A grant whose lease has ended does not grow.
+    LeaseOver,
     /// A window has not begun.
     WindowPlanned,
     /// A window is in force.

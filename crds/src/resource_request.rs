@@ -219,6 +219,10 @@ pub struct ResourceRequestStatus {
     /// What is held for it, by pool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HoldStatus>,
+    /// The sizes of products as they were when its capacity was held: what is decided on, and enacted, whatever the catalog
+    /// says by then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sizes: Vec<DecidedSize>,
     /// Counts the promises of capacity that the request has given back: one made for an earlier attempt is not taken up.
     #[serde(default, skip_serializing_if = "crate::account::is_zero")]
     pub attempt: i64,
@@ -246,6 +250,15 @@ pub struct ResourceRequestStatus {
     /// Ready, Held, Enacted, `OnTime`.
     #[serde(default)]
     pub conditions: Conditions,
+}
+
+/// A size of a product as it is decided on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DecidedSize {
+    /// The `CloudProduct`.
+    pub product: String,
+    /// The size: what one is made of, and its price.
+    pub size: crate::cloud_product::ProductSize,
 }
 
 /// What is held for a request in one pool.

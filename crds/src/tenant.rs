@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::approval::StageApprovers;
 use crate::condition::Conditions;
+use crate::money_budget::MoneyBudget;
 use crate::quantity::ResourceList;
 use crate::words::{DeletionPolicy, DisplayName, Subject, Zone};
 
@@ -78,6 +79,10 @@ pub struct TenantSpec {
     /// `tenantquota.spec.hard`. A grant above it is refused. Absent names are not budgeted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<ResourceList>,
+    /// What the unit may commit in money a year. A request that passes a threshold of it (`governanceprofile.spec.money`) is
+    /// warned of, and not refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub money_budget: Option<MoneyBudget>,
     /// What becomes of the namespace `qp-<name>` on the hub when the Tenant is deleted. Default Retain.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,

@@ -17,7 +17,7 @@ use crds::account::{Claim, Writer};
 use crds::cloud_platform::{CloudPlatformStatus, ClusterState, PlatformMode};
 use crds::governance_profile::GovernanceProfileSpec;
 use crds::words::Day;
-use crds::{CloudPlatform, Conditions, ResourceList, Tenant};
+use crds::{CloudPlatform, Conditions, Reason, ResourceList, Tenant};
 use jiff::Timestamp;
 use kube::Api;
 use kube::runtime::reflector::ObjectRef;
@@ -26,7 +26,7 @@ use crate::member::MemberView;
 use crate::resource_request::hold;
 use crate::runtime::controller::{Judged, Reconciler};
 use crate::runtime::hub::{Guarded, by_name, good};
-use crate::runtime::{Children, Context, Plan};
+use crate::runtime::{Children, Context, Plan, metrics};
 
 /// The controller of platforms.
 pub struct CloudPlatforms;
@@ -93,7 +93,12 @@ impl Reconciler for CloudPlatforms {
             holders: holds.holders,
             profile: cx.hub.profile().map(|p| p.spec),
             today,
-            members: cx.members.of_platform(name),
+            members: crate::change_window::excused(
+                cx.members.of_platform(name),
+                platform,
+                &crate::change_window::all(cx),
+                crate::runtime::clock::wall(),
+            ),
         }
     }
 
@@ -144,6 +149,16 @@ impl Reconciler for CloudPlatforms {
         }
     }
 
+    fn measure(platform: &CloudPlatform, status: &CloudPlatformStatus) {
+        let name = platform.metadata.name.as_deref().unwrap_or_default();
+        for cluster in &status.clusters {
+            let excused = cluster.reason == Reason::InMaintenance.as_str();
+            metrics::MEMBER_IN_MAINTENANCE
+                .with_label_values(&[name, &cluster.name])
+                .set(i64::from(excused));
+        }
+    }
+
     fn api(cx: &Context, _: &ObjectRef<Guarded<CloudPlatform>>) -> Api<CloudPlatform> {
         Api::all(cx.hub.client.clone())
     }
@@ -169,7 +184,9 @@ fn grants(
         let mut grant = pools::grant(quota, tenant.as_ref(), platform, today, budgets);
         // What has ended grows no more.
         let ended = quota.spec.lease.as_ref().is_some_and(|l| l.until < today);
-        grant.claim.may_grow &= !ended;
+        // Nor while a freeze is in force: what is promised could not be taken up.
+        let frozen = crate::change_window::is_frozen(cx, quota, tenant.as_ref(), platform);
+        grant.claim.may_grow &= !ended && !frozen;
         grants
             .entry(quota.spec.pool.clone())
             .or_default()

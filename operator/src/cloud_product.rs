@@ -5,7 +5,7 @@
 //!   no longer given out.
 
 use crds::cloud_product::{CloudProductStatus, Fulfilment};
-use crds::resource_request::preview::taken;
+use crds::resource_request::preview::{gave_back, taken};
 use crds::resource_request::{EventKind, record};
 use crds::{
     CloudPlatform, CloudProduct, ConditionType, Conditions, Quantity, Reason, ResourceRequest,
@@ -51,6 +51,9 @@ impl Reconciler for CloudProducts {
         let spec = &product.spec;
         let name = product.metadata.name.as_deref().unwrap_or_default();
         let counted = |r: &&ResourceRequest| {
+            if gave_back(r) {
+                return true;
+            }
             let status = r.status.as_ref();
             let held = status.and_then(|s| record::at(&s.timeline, EventKind::Held, None));
             let mut items = r.spec.application.items.iter();

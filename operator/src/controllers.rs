@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::{
-    CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem, ResourceRequest,
-    ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
+    ChangeWindow, CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem,
+    ResourceRequest, ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
 };
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
+use crate::change_window::ChangeWindows;
 use crate::cloud_platform::{CloudPlatforms, docking};
 use crate::cloud_product::CloudProducts;
 use crate::governance_profile::GovernanceProfiles;
@@ -22,6 +23,7 @@ use crate::runtime::accounts::Accounts;
 use crate::runtime::controller::{run, spawn};
 use crate::runtime::events::Events;
 use crate::runtime::hub::{Guarded, Hub, Queue, Queues};
+use crate::runtime::inquiry::Rights;
 use crate::service_offering::ServiceOfferings;
 use crate::site::Sites;
 use crate::tenant::Tenants;
@@ -41,6 +43,7 @@ struct Readers {
     systems: Reader<InformationSystem>,
     requests: Reader<ResourceRequest>,
     orders: Reader<WorkOrder>,
+    windows: Reader<ChangeWindow>,
     docking: UnboundedReceiver<()>,
     lost_or_found: UnboundedReceiver<String>,
 }
@@ -56,6 +59,7 @@ fn queues() -> (Queues, Readers) {
     let (systems, on_systems) = Queue::new();
     let (requests, on_requests) = Queue::new();
     let (orders, on_orders) = Queue::new();
+    let (windows, on_windows) = Queue::new();
     let (docking, on_docking) = mpsc::unbounded_channel();
     let (lost_or_found, on_lost_or_found) = mpsc::unbounded_channel();
     (
@@ -70,6 +74,7 @@ fn queues() -> (Queues, Readers) {
             systems,
             requests,
             orders,
+            windows,
             docking,
             lost_or_found,
         },
@@ -84,6 +89,7 @@ fn queues() -> (Queues, Readers) {
             systems: on_systems,
             requests: on_requests,
             orders: on_orders,
+            windows: on_windows,
             docking: on_docking,
             lost_or_found: on_lost_or_found,
         },
@@ -109,6 +115,7 @@ pub async fn start(
         members,
         events: Events::start(client, identity),
         accounts: Accounts::of(fence),
+        rights: Rights::default(),
     });
     every_kind(&cx, readers);
     Ok(cx)
@@ -156,6 +163,10 @@ fn every_kind(cx: &Arc<Context>, on: Readers) {
     spawn(
         "workorder",
         run::<WorkOrders>(cx(), hub.orders.clone(), on.orders),
+    );
+    spawn(
+        "changewindow",
+        run::<ChangeWindows>(cx(), hub.windows.clone(), on.windows),
     );
 }
 

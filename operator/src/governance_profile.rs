@@ -67,7 +67,7 @@ impl Reconciler for GovernanceProfiles {
         Plan::say(status)
     }
 
-    fn measure(status: &GovernanceProfileStatus) {
+    fn measure(_: &GovernanceProfile, status: &GovernanceProfileStatus) {
         let apart = status.conditions.get(ConditionType::OfficesApart);
         let count = apart.and_then(|c| c.params.get("count")?.parse().ok());
         metrics::OFFICES_COMBINED.set(count.unwrap_or(0));

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod args;
+pub mod change_window;
 pub mod children;
 pub mod cloud_platform;
 pub mod cloud_product;

@@ -5,9 +5,10 @@
 //! into `TenantQuota`s and `WorkOrder`s, and writes the delivery sheet when everything is there.
 //! - refuses when: the preview has a problem (no room, a frozen platform, something no longer offered …), nobody is named
 //!   who decides, the unit is gone. Nothing is lost: it is judged again when that changes.
-//! - waits when: people decide; a pool is to hold; grants are brought into force; orders are worked off.
+//! - waits when: people decide; a pool is to hold; a freeze is in force (`ChangeWindow`); grants are brought into force; orders are worked off.
 //! - never: decides; enacts what is not held; holds anything after its end.
 
+mod delegates;
 mod deliver;
 mod enact;
 pub mod hold;
@@ -23,12 +24,12 @@ use crds::condition::whole_second;
 use crds::resource_request::automatic::is_small_step;
 use crds::resource_request::chain::{self, Ground};
 use crds::resource_request::course::{Course, course};
-use crds::resource_request::preview::{Around, Preview, preview};
+use crds::resource_request::preview::{Around, Preview, decided, preview};
 use crds::resource_request::{
     DecisionOutcome, Event, EventKind, HoldStatus, Phase, ResourceRequestStatus, record,
 };
 use crds::{
-    CloudPlatform, CloudProduct, ConditionType, Conditions, Reason, ResourceRequest,
+    ChangeWindow, CloudPlatform, CloudProduct, ConditionType, Conditions, Reason, ResourceRequest,
     ServiceOffering, Tenant, TenantQuota, Verdict, WorkOrder, keys,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -38,7 +39,7 @@ use kube::{Api, ResourceExt as _};
 
 use crate::runtime::controller::{Judged, Reconciler};
 use crate::runtime::hub::Guarded;
-use crate::runtime::{Context, Plan};
+use crate::runtime::{Context, Inquiry, Plan};
 
 /// The controller of requests.
 pub struct ResourceRequests;
@@ -66,6 +67,10 @@ pub struct World {
     pub rules: ApprovalRules,
     /// The working calendar.
     pub calendar: Calendar,
+    /// The change windows that have not ended.
+    pub windows: Vec<ChangeWindow>,
+    /// Whether the person whom a decision is made for may decide, by the index of the decision, where it was asked.
+    pub rights: BTreeMap<u32, bool>,
     /// The addresses of clusters, by platform and name.
     pub endpoints: BTreeMap<(String, String), String>,
 }
@@ -141,6 +146,10 @@ struct Pass<'a> {
     name: String,
     /// What stands against it.
     refusal: Option<Verdict>,
+    /// The freeze that holds it back.
+    frozen: Option<Verdict>,
+    /// What is to be asked.
+    inquiries: Vec<Inquiry>,
 }
 
 impl<'a> Pass<'a> {
@@ -152,6 +161,8 @@ impl<'a> Pass<'a> {
             status: request.status.clone().unwrap_or_default(),
             name: request.name_any(),
             refusal: None,
+            frozen: None,
+            inquiries: Vec::new(),
         }
     }
 
@@ -160,12 +171,14 @@ impl<'a> Pass<'a> {
         let created = self.request.metadata.creation_timestamp.as_ref();
         let created = created.map_or(self.now, |t| t.0);
         self.status.timeline = record::timeline(spec, &self.status.timeline, created, self.now);
+        self.delegates();
         let preview = self.preview();
         self.refusal = self.refusal(&preview);
         self.way(&preview);
         if self.course().phase.holds() && !self.is_enacted() {
             self.hold(&preview);
         }
+        self.frozen = preview.frozen(self.now).map(ChangeWindow::frozen);
         let ledger_first = self.enact(&preview);
         let deeds = self.deeds(&preview);
         self.release();
@@ -179,6 +192,7 @@ impl<'a> Pass<'a> {
         Plan {
             ledger_first,
             deeds,
+            inquiries: self.inquiries,
             requeue: by_days.then(|| next_day(self.now)),
             ..Plan::say(self.status)
         }
@@ -198,17 +212,19 @@ impl<'a> Pass<'a> {
                 ..hold.clone()
             })
             .collect();
+        let products = decided::as_decided(self.world.products.clone(), &self.status.sizes);
         let around = Around {
             request: &self.name,
             tenant,
             above: &self.world.above,
             platforms: &self.world.platforms,
             offerings: &self.world.offerings,
-            products: &self.world.products,
+            products: &products,
             grants: &self.world.grants,
             holds: &holds,
             taken: &self.world.taken,
             rules: &self.world.rules,
+            windows: &self.world.windows,
             today: day_of(self.now),
         };
         preview(&self.request.spec.application, around)
@@ -325,6 +341,10 @@ impl<'a> Pass<'a> {
         if asked && self.status.holds.iter().all(promised) {
             for hold in &mut self.status.holds {
                 hold.held = true;
+            }
+            if !self.has_happened(EventKind::Held) {
+                let application = &self.request.spec.application;
+                self.status.sizes = decided::sizes(application, &self.world.products);
             }
             self.note(EventKind::Held);
         }

@@ -26,7 +26,7 @@ pub mod plan;
 
 pub use controller::{Reconciler, run};
 pub use error::Error;
-pub use plan::{Child, ChildKind, Children, Deed, Inquiry, Placed, Plan, Target};
+pub use plan::{Child, ChildKind, Children, Deed, Inquiry, Placed, Plan, Right, Target};
 
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub struct Context {
     pub members: Arc<Members>,
     /// By what right accounts are written.
     pub accounts: accounts::Accounts,
+    /// What was answered about people's rights.
+    pub rights: inquiry::Rights,
     /// Where events go.
     pub events: events::Events,
 }

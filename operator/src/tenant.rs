@@ -432,6 +432,7 @@ mod tests {
                 responsible_post: None,
                 mlps_ceiling: None,
                 budget: None,
+                money_budget: None,
                 deletion_policy: DeletionPolicy::Retain,
             },
         )

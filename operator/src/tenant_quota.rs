@@ -2,7 +2,7 @@
 //!
 //! Given a grant, the operator ensures, in the cluster of its pool: its namespaces, each with one `ResourceQuota` named `qipan`
 //! (written from the ledger), a `LimitRange`, two `NetworkPolicies` and a `RoleBinding` for the tenant's owners.
-//! - waits when: the pool or a budget has not promised it yet; a member does not answer; a lowering has not settled.
+//! - waits when: the pool or a budget has not promised it yet; a freeze is in force (`ChangeWindow`); a member does not answer; a lowering has not settled.
 //! - refuses when: see [`validate`].
 //! - never: lets the limits in force add up to more than `status.admitted`; evicts; prunes a namespace that was not to go.
 
@@ -16,11 +16,12 @@ mod view;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crds::change_window::{WindowType, in_force};
 use crds::tenant_quota::{LeafEntry, TenantQuotaStatus};
 use crds::words::{Day, DeletionPolicy, Subject};
 use crds::{
-    Account, CloudPlatform, ConditionStatus, ConditionType, Conditions, Reason, ResourceList,
-    Tenant, TenantQuota, Verdict, keys,
+    Account, ChangeWindow, CloudPlatform, ConditionStatus, ConditionType, Conditions, Reason,
+    ResourceList, Tenant, TenantQuota, Verdict, keys,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::api::DynamicObject;
@@ -50,6 +51,8 @@ pub struct World {
     pub budgets: Vec<(String, Account)>,
     /// How far its lease is, where it has one.
     pub lease: Option<lease::Standing>,
+    /// The freezes in whose scope it is; none where its request is an exception or an emergency.
+    pub freezes: Vec<ChangeWindow>,
     /// What a request holds for it in its pool.
     pub backing: ResourceList,
     /// What is known of its namespaces.
@@ -109,6 +112,7 @@ impl Reconciler for TenantQuotas {
                 .as_ref()
                 .map(|t| crate::tenant::budgets(cx, t))
                 .unwrap_or_default(),
+            freezes: crate::change_window::freezes(cx, quota, tenant.as_ref(), cluster.as_deref()),
             backing: crate::resource_request::hold::behind(cx, quota),
             lease: lease::standing(
                 quota.spec.lease.as_ref(),
@@ -234,6 +238,10 @@ impl<'a> Pass<'a> {
         };
         if let Some(ended) = self.world.lease.filter(lease::Standing::is_over) {
             return Err(ended.verdict());
+        }
+        let frozen = in_force(&self.world.freezes, WindowType::Freeze, None, self.now);
+        if let Some(freeze) = frozen {
+            return Err(freeze.frozen());
         }
         validate::may_grow(self.quota, platform, valid, self.world.today)?;
         view::promised(self.quota, platform, self.world, &increase)?;

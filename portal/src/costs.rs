@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
 use crds::calendar::day_of;
+use crds::keys::tenant_namespace;
+use crds::money_budget::{Monthly, standing};
 use jiff::civil::Date;
 use kube::ResourceExt as _;
 
@@ -20,7 +22,7 @@ use crate::health::{Health, Wording};
 use crate::live::Visit;
 use crate::page::Page;
 use crate::requests::words;
-use reckon::{Line, Month, Sum, by_funding, charge, lines, sums};
+use reckon::{Line, Month, Sum, by_funding, charge, in_force, lines, sums};
 
 /// Months that may be chosen, the newest first.
 const MONTHS: usize = 12;
@@ -61,7 +63,18 @@ struct Costs {
     unpriced: usize,
     parts: Vec<Part>,
     near: Vec<Near>,
+    money: Vec<MoneyRow>,
     csv: String,
+}
+
+/// A unit's budget of money.
+struct MoneyRow {
+    href: String,
+    name: String,
+    bar: String,
+    line: String,
+    health: Health,
+    state: &'static str,
 }
 
 struct Reckoned {
@@ -134,6 +147,7 @@ pub async fn page(visit: Visit) -> Result<Response, AppError> {
         unpriced: all.unpriced,
         parts: parts(&wording, &reckoned, all),
         near: near(&visit, &visible),
+        money: money(&visit, &visible, &reckoned),
         csv: format!("/costs.csv?month={month}"),
     };
     Ok(Html(html.render()?).into_response())
@@ -231,6 +245,48 @@ fn near(visit: &Visit, visible: &Visible) -> Vec<Near> {
     }
     near.sort_by_key(|one| std::cmp::Reverse(one.percent));
     near
+}
+
+/// The budgets of money of the units that may be seen, the fullest first.
+fn money(visit: &Visit, visible: &Visible, reckoned: &Reckoned) -> Vec<MoneyRow> {
+    let lang = visit.reader.lang;
+    let rules = visit.state.cluster.profile().map(|p| p.spec.money.clone());
+    let (rules, sums) = (
+        rules.unwrap_or_default(),
+        in_force(&reckoned.lines, reckoned.today),
+    );
+    let mut rows: Vec<_> = visible
+        .tenants
+        .iter()
+        .filter_map(|tenant| {
+            let budget = tenant.spec.money_budget.as_ref()?;
+            let id = tenant.name_any();
+            // What may not be seen of it is no sum.
+            if !visible.requests.has(&tenant_namespace(&id)) {
+                return None;
+            }
+            let committed = sums.get(&id).copied().unwrap_or_default();
+            let standing = standing(budget, &rules, committed, Monthly::default());
+            let name = visible.names.tenant(lang, &id).to_owned();
+            let health = match standing.threshold {
+                Some(threshold) if threshold >= 100 => Health::Bad,
+                Some(_) => Health::Attention,
+                None if standing.unpriced > 0 => Health::Unknown,
+                None => Health::Good,
+            };
+            let row = MoneyRow {
+                href: format!("/tenants/{id}"),
+                bar: charts::share(lang, &name, i64::from(standing.percent)),
+                line: words::money_line(lang, budget, &standing),
+                state: health.word(lang),
+                name,
+                health,
+            };
+            Some((standing.percent, row))
+        })
+        .collect();
+    rows.sort_by_key(|(percent, _)| std::cmp::Reverse(*percent));
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 /// Every line of a month as a file.

@@ -9,15 +9,20 @@ use crds::approval::ApprovalRules;
 use crds::calendar::{Calendar, day_of};
 use crds::condition::Verdict;
 use crds::keys::tenant_namespace;
+use crds::money_budget::MoneyRules;
 use crds::resource_request::chain::{self, StageStatus};
-use crds::resource_request::preview::{self, Around, Preview};
+use crds::resource_request::preview::{self, Around, Preview, decided};
 use crds::resource_request::{Application, HoldStatus};
 use crds::words::Day;
-use crds::{CloudPlatform, CloudProduct, ResourceRequest, ServiceOffering, Tenant, TenantQuota};
+use crds::{
+    ChangeWindow, CloudPlatform, CloudProduct, ResourceRequest, ServiceOffering, Tenant,
+    TenantQuota,
+};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use crate::cluster::Cluster;
+use crate::costs::reckon::{self, Line};
 
 /// How many units may stand above one another.
 const DEEP: usize = 16;
@@ -43,6 +48,12 @@ pub struct Ground {
     pub rules: ApprovalRules,
     /// The working calendar.
     pub calendar: Calendar,
+    /// What the unit has in force and pays for.
+    pub lines: Vec<Line>,
+    /// From where on its budget of money needs attention.
+    pub money: MoneyRules,
+    /// The change windows that have not ended.
+    pub windows: Vec<ChangeWindow>,
     /// The day in China.
     pub today: Day,
 }
@@ -52,6 +63,15 @@ fn owned<K: Clone>(objects: Vec<std::sync::Arc<K>>) -> Vec<K> {
         .into_iter()
         .map(std::sync::Arc::unwrap_or_clone)
         .collect()
+}
+
+/// What a unit has in force and pays for.
+fn lines(cluster: &Cluster, namespace: &str) -> Vec<Line> {
+    let mut requests = cluster.requests();
+    requests.retain(|request| request.namespace().as_deref() == Some(namespace));
+    let products = cluster.products();
+    let products = products.iter().map(|p| (p.name_any(), p.as_ref()));
+    reckon::lines(requests.iter().map(AsRef::as_ref), &products.collect())
 }
 
 impl Ground {
@@ -92,13 +112,26 @@ impl Ground {
             taken: preview::taken(requests.iter().map(AsRef::as_ref), me),
             platforms: owned(cluster.platforms()),
             offerings: owned(cluster.offerings()),
-            products: owned(cluster.products()),
+            products: decided::as_decided(
+                owned(cluster.products()),
+                me.and_then(|r| r.status.as_ref())
+                    .map_or(&[], |s| s.sizes.as_slice()),
+            ),
             grants: owned(grants),
             rules: profile
                 .as_ref()
                 .map(|p| p.spec.approvals.clone())
                 .unwrap_or_default(),
             calendar: profile.map(|p| p.spec.calendar.clone()).unwrap_or_default(),
+            windows: owned(cluster.windows())
+                .into_iter()
+                .filter(|w| w.spec.to > now)
+                .collect(),
+            lines: lines(cluster, &namespace),
+            money: cluster
+                .profile()
+                .map(|p| p.spec.money.clone())
+                .unwrap_or_default(),
             today: day_of(now),
             tenant,
             above,
@@ -124,6 +157,7 @@ impl Ground {
             holds,
             taken: &self.taken,
             rules: &self.rules,
+            windows: &self.windows,
             today: self.today,
         };
         preview::preview(application, around)

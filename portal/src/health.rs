@@ -204,9 +204,12 @@ pub fn of_zone(
 }
 
 fn is_lost(reason: &str) -> bool {
-    [Reason::Unreachable, Reason::MemberUnreachable]
-        .iter()
-        .any(|lost| lost.as_str() == reason)
+    let lost = [
+        Reason::Unreachable,
+        Reason::MemberUnreachable,
+        Reason::InMaintenance,
+    ];
+    lost.iter().any(|lost| lost.as_str() == reason)
 }
 
 /// Whether a condition needs attention, and how badly.
@@ -221,9 +224,13 @@ pub fn judge(condition: &Condition) -> Option<Health> {
         Ready | Admitted | InForce | Reachable | Docked | Current | Held | Enacted | OnTime
         | OfficesApart => ConditionStatus::True,
     };
-    let by_nature = [Reason::Declared, Reason::NoEvidence, Reason::NothingHeld]
-        .iter()
-        .any(|r| r.as_str() == condition.reason);
+    let by_nature = [
+        Reason::Declared,
+        Reason::NoEvidence,
+        Reason::NothingHeld,
+        Reason::WindowEnded,
+    ];
+    let by_nature = by_nature.iter().any(|r| r.as_str() == condition.reason);
     if condition.status == good || by_nature {
         return None;
     }
@@ -245,6 +252,9 @@ pub fn judge(condition: &Condition) -> Option<Health> {
         Reason::Approved,
         Reason::Provisioning,
         Reason::WorkOpen,
+        Reason::ChangeFrozen,
+        Reason::WindowPlanned,
+        Reason::DelegatorLost,
     ];
     if under_way.iter().any(|r| r.as_str() == condition.reason) {
         return Some(Health::Progress);

@@ -51,5 +51,6 @@ pub mod telemetry;
 pub mod tenants;
 pub mod trends;
 pub mod way_in;
+pub mod windows;
 pub mod wizard;
 pub mod work_orders;

@@ -13,6 +13,7 @@ use crate::live::Visit;
 use crate::reader::{Reader, Theme};
 use crate::refusals::Told;
 use crate::state::AppState;
+use crate::windows;
 
 /// A place in the rail.
 #[derive(Clone, Debug)]
@@ -133,6 +134,9 @@ impl Page {
         page.welcome(&visit.session);
         page.unread = visit.unread;
         page.banners = banners(state, page.lang, now);
+        let wording = visit.wording(visible);
+        let windows = windows::banners(&wording, &state.cluster, visible);
+        page.banners.extend(windows);
         let shown = places(visible)
             .into_iter()
             .filter(|(_, _, _, shown)| *shown);

@@ -20,6 +20,7 @@ use crate::objects::{self, AsCode};
 use crate::overview;
 use crate::overview::board::{self, TierView};
 use crate::page::Page;
+use crate::windows;
 use parts::{
     CheckRow, ClusterRow, GrantRow, PoolView, checks, clusters, grants, grants_note, pools,
 };
@@ -43,6 +44,7 @@ struct PlatformPage {
     grants: Vec<GrantRow>,
     grants_note: String,
     notices: Vec<Notice>,
+    windows: Vec<windows::Shown>,
     code: AsCode,
     csv: String,
 }
@@ -125,6 +127,7 @@ pub(crate) async fn draw(visit: &Visit, name: &str) -> Result<impl live::Live + 
         grants_note: grants_note(lang, &visible, platform, seen),
         grants,
         notices,
+        windows: windows::of_platform(&wording, &visit.state.cluster, name),
         code: objects::as_code(
             platform.as_ref(),
             "cloudplatforms",

@@ -31,7 +31,7 @@ use crate::work_orders::report;
 use crate::{
     acts, approvals, assets, bulletins, catalog, costs, events, headers, metrics, mine as desk,
     objects, overview, platforms, reader, requests, search, server, tenants, trends, way_in,
-    wizard, work_orders,
+    windows, wizard, work_orders,
 };
 
 /// The header that carries a request's id.
@@ -176,6 +176,10 @@ fn of_work() -> Routes {
         .act("/bulletins", bulletins::put)
         .files("/bulletins", bulletins::csv)
         .act("/bulletins/end", bulletins::end)
+        .page("/windows", windows::page)
+        .act("/windows", windows::put)
+        .files("/windows", windows::csv)
+        .act("/windows/end", windows::end)
         .page("/work-orders", work_orders::list)
         .files("/work-orders", work_orders::list_csv)
         .page("/work-orders/new", report::form)

@@ -147,6 +147,7 @@ export async function province(browser, url) {
       "tenant-trends": "/tenants/zj-rsj/trends",
       members: "/tenants/zj-rsj/members",
       bulletins: "/bulletins",
+      windows: "/windows",
       search: "/search?q=zj",
       "search-nothing": "/search?q=qqq",
       costs: "/costs",

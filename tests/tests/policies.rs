@@ -256,7 +256,7 @@ impl Bench {
     }
 }
 
-/// What the operator says of the world's requests and orders: an apply of an object leaves its status out.
+/// What the operator says of the world's objects: an apply of an object leaves its status out.
 async fn statuses(admin: &Client, world: &str) -> Result<()> {
     for document in serde_yaml::Deserializer::from_str(world) {
         let object = Value::deserialize(document)?;
@@ -266,16 +266,18 @@ async fn statuses(admin: &Client, world: &str) -> Result<()> {
         let named: DynamicObject = serde_json::from_value(object.clone())?;
         let types = named.types.as_ref().context("a document has a kind")?;
         let resource = ApiResource::from_gvk(&types.try_into()?);
-        let namespace = named.namespace().context("a namespace")?;
         let status = json!({ "status": object["status"] });
-        Api::<DynamicObject>::namespaced_with(admin.clone(), &namespace, &resource)
-            .patch_status(
-                &named.name_any(),
-                &PatchParams::default(),
-                &Patch::Merge(status),
-            )
-            .await
-            .with_context(|| named.name_any())?;
+        let api: Api<DynamicObject> = match named.namespace() {
+            Some(namespace) => Api::namespaced_with(admin.clone(), &namespace, &resource),
+            None => Api::all_with(admin.clone(), &resource),
+        };
+        api.patch_status(
+            &named.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(status),
+        )
+        .await
+        .with_context(|| named.name_any())?;
     }
     Ok(())
 }

@@ -13,8 +13,12 @@ use harness::Spec;
 use harness::world::World;
 use tokio::sync::OnceCell;
 
+#[path = "resource_request/frozen.rs"]
+mod frozen;
 #[path = "resource_request/journey.rs"]
 mod journey;
+#[path = "resource_request/later.rs"]
+mod later;
 #[path = "resource_request/province.rs"]
 mod province;
 #[path = "resource_request/quiet.rs"]

@@ -42,6 +42,10 @@ pub enum Why {
     NotHeld,
     /// It does not say for which of the parties it is made, where all have to approve.
     NoParty,
+    /// It was made for somebody who could not decide there any more when it was seen.
+    DelegatorLost,
+    /// It was made for somebody else, and whether that person may still decide is being asked.
+    DelegatorUnknown,
 }
 
 /// Where a request stands, and how it came there.
@@ -104,6 +108,8 @@ pub fn course(
     for (index, decision) in (0_u32..).zip(&spec.decisions) {
         let verdict = if held.is_none() {
             Err(Why::NotHeld)
+        } else if let Some(why) = by_delegation(status, index) {
+            Err(why)
         } else {
             walk.take(index, decision)
         };
@@ -115,6 +121,13 @@ pub fn course(
         walk.pass_opinions();
     }
     walk.finish(held.is_some())
+}
+
+/// Why a decision that was handed on does not count, as the operator found when it saw it first.
+fn by_delegation(status: &ResourceRequestStatus, index: u32) -> Option<Why> {
+    let mut found = status.uncounted.iter().filter(|u| u.index == index);
+    let found = found.find(|u| matches!(u.why, Why::DelegatorLost | Why::DelegatorUnknown));
+    found.map(|u| u.why)
 }
 
 fn fresh(chain: &[StageStatus]) -> Vec<StageStatus> {

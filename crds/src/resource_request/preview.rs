@@ -1,17 +1,25 @@
 //! What an application will change, before it does: per grant, pool and budget before and after, what is short by how much
 //! with the way out, what it costs a month. Pure; the portal shows it, the operator holds by it and enacts it.
 
+pub mod decided;
+mod delays;
 mod grant;
 mod item;
 mod shares;
+mod stock;
+
+pub use stock::{gave_back, taken};
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
+use super::HoldStatus;
 use super::application::{Application, ApplicationType, Environment};
-use super::{EventKind, HoldStatus, Phase, ResourceRequest, record};
 use crate::account::Account;
 use crate::approval::ApprovalRules;
 use crate::calendar::days_after;
+use crate::change_window::{self, ChangeWindow, WindowType};
 use crate::cloud_platform::{CloudPlatform, Expansion, PoolSpec, PoolStatus};
 use crate::cloud_product::CloudProduct;
 use crate::condition::Verdict;
@@ -47,12 +55,14 @@ pub struct Around<'a> {
     pub taken: &'a BTreeMap<String, u32>,
     /// How requests are decided.
     pub rules: &'a ApprovalRules,
+    /// The change windows that have not ended.
+    pub windows: &'a [ChangeWindow],
     /// The day, in UTC+8.
     pub today: Day,
 }
 
 /// What an application will change.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Preview {
     /// Grants that are made or changed.
     pub changes: Vec<GrantChange>,
@@ -68,6 +78,8 @@ pub struct Preview {
     pub total: ResourceList,
     /// What stands against it, each with its item where it is one's.
     pub problems: Vec<Problem>,
+    /// The freezes that would hold it back, the earliest first.
+    pub delays: Vec<ChangeWindow>,
 }
 
 /// A grant that is made or changed.
@@ -185,59 +197,18 @@ impl Preview {
         .collect()
     }
 
+    /// The freeze that holds it back now.
+    #[must_use]
+    pub fn frozen(&self, now: Timestamp) -> Option<&ChangeWindow> {
+        change_window::in_force(&self.delays, WindowType::Freeze, None, now)
+    }
+
     fn problem(&mut self, item: Option<&str>, verdict: Verdict) {
         self.problems.push(Problem {
             item: item.map(ToOwned::to_owned),
             verdict,
         });
     }
-}
-
-/// How many of each product others have taken: who holds its capacity or was delivered, and who came before.
-#[must_use]
-pub fn taken<'a>(
-    requests: impl Iterator<Item = &'a ResourceRequest>,
-    me: Option<&ResourceRequest>,
-) -> BTreeMap<String, u32> {
-    let order = |r: &ResourceRequest| {
-        let created = r.metadata.creation_timestamp.as_ref().map(|t| t.0);
-        (
-            created,
-            r.metadata.namespace.clone(),
-            r.metadata.name.clone(),
-        )
-    };
-    let mine = me.map(order);
-    let held = |r: &ResourceRequest| {
-        let status = r.status.as_ref();
-        status.is_some_and(|s| record::at(&s.timeline, EventKind::Held, None).is_some())
-    };
-    let mut taken = BTreeMap::new();
-    for request in requests {
-        let phase = request
-            .status
-            .as_ref()
-            .and_then(|s| s.phase)
-            .unwrap_or_default();
-        let gone = matches!(phase, Phase::Rejected | Phase::Withdrawn);
-        let before = mine
-            .as_ref()
-            .is_none_or(|m| order(request) < *m && me.is_none_or(|me| !held(me)));
-        let is_me = mine.as_ref().is_some_and(|m| order(request) == *m);
-        let adds = !matches!(
-            request.spec.application.type_,
-            ApplicationType::Renew | ApplicationType::Release
-        );
-        if gone || is_me || !adds || !(before || held(request)) {
-            continue;
-        }
-        for item in &request.spec.application.items {
-            if let Some(product) = &item.product {
-                *taken.entry(product.clone()).or_insert(0) += item.count.unwrap_or(1);
-            }
-        }
-    }
-    taken
 }
 
 /// What an application will change.
@@ -284,6 +255,7 @@ pub fn preview(application: &Application, around: Around<'_>) -> Preview {
     shares::settle(application, around, &mut preview);
     pools(application, around, &mut preview);
     budgets(around, &mut preview);
+    preview.delays = delays::delays(application, around, &preview);
     preview
 }
 

@@ -95,7 +95,22 @@ impl Pass<'_> {
             self.status.holds.clear();
             self.note(EventKind::Delivered);
         }
+        self.keep_up();
         self.receive();
+    }
+
+    /// An order that failed may be taken up again after the delivery: the sheet says what came of it.
+    fn keep_up(&mut self) {
+        let Some(mut delivery) = self.status.delivery.take() else {
+            return;
+        };
+        for entry in &mut delivery.entries {
+            let order = entry.work_order.as_deref().and_then(|o| self.order_of(o));
+            if let Some(last) = order.and_then(|o| o.spec.progress.last()) {
+                entry.note.clone_from(&last.comment);
+            }
+        }
+        self.status.delivery = Some(delivery);
     }
 
     fn receive(&mut self) {

@@ -1,5 +1,6 @@
 //! What is said of a request: its conditions, with the figures and the way out.
 
+use crds::resource_request::course::{Uncounted, Why};
 use crds::resource_request::{DecisionOutcome, EventKind, Phase};
 use crds::work_order::OrderState;
 use crds::{ConditionType, Reason, Verdict};
@@ -46,7 +47,10 @@ fn ready(pass: &Pass<'_>) -> Verdict {
         },
         Phase::Reviewing => reviewing(pass),
         Phase::Returned => returned(pass),
-        Phase::Approved => by(Reason::Approved),
+        Phase::Approved => {
+            let approved = || by(Reason::Approved);
+            pass.frozen.clone().unwrap_or_else(approved)
+        }
         Phase::Provisioning => provisioning(pass),
         Phase::Delivered => delivered(pass),
         Phase::Accepted => accepted(pass),
@@ -67,6 +71,9 @@ fn ready(pass: &Pass<'_>) -> Verdict {
 
 fn reviewing(pass: &Pass<'_>) -> Verdict {
     let status = &pass.status;
+    if let Some(verdict) = lost(pass) {
+        return verdict;
+    }
     let stage = status
         .stage
         .map_or_else(|| "-".to_owned(), |s| s.to_string());
@@ -81,6 +88,22 @@ fn reviewing(pass: &Pass<'_>) -> Verdict {
         .with("of", of.unwrap_or("-"))
         .with("done", done)
         .with("stages", status.chain.len())
+}
+
+/// The last decision was made for somebody who may not decide any more.
+fn lost(pass: &Pass<'_>) -> Option<Verdict> {
+    let last = pass.request.spec.decisions.len().checked_sub(1)?;
+    let is = |u: &&Uncounted| u.index as usize == last && u.why == Why::DelegatorLost;
+    pass.status.uncounted.iter().find(is)?;
+    let decision = &pass.request.spec.decisions[last];
+    let delegator = decision.on_behalf.as_deref().unwrap_or("-");
+    Some(
+        Verdict::unknown(Reason::DelegatorLost)
+            .with("by", &decision.by)
+            .with("delegator", delegator)
+            .with("stage", decision.stage)
+            .with("verb", decision.stage.verb()),
+    )
 }
 
 fn returned(pass: &Pass<'_>) -> Verdict {
@@ -171,6 +194,9 @@ fn enacted(pass: &Pass<'_>) -> Verdict {
     let phase = pass.status.phase.unwrap_or_default();
     let why = match &pass.refusal {
         Some(refusal) if phase.holds() => refusal.reason.to_string(),
+        None if phase == Phase::Approved && pass.frozen.is_some() => {
+            Reason::ChangeFrozen.to_string()
+        }
         _ => phase.to_string(),
     };
     Verdict::no(Reason::NotEnacted).with("why", why)

@@ -11,6 +11,7 @@ use kube::{Resource, ResourceExt as _};
 
 use super::World;
 use crate::runtime::Context;
+use crate::runtime::clock::wall;
 use crate::runtime::hub::{Guarded, by_name, good};
 
 /// The well-formed objects of a store that fit.
@@ -70,6 +71,8 @@ pub(super) fn look(cx: &Context, request: &ResourceRequest) -> World {
             mine(o.metadata.namespace.as_ref()) && o.spec.request.as_deref() == Some(&name)
         }),
         taken,
+        windows: those(&cx.hub.windows, |w| w.spec.to > wall()),
+        rights: rights(cx, request),
         endpoints: endpoints(cx, request),
         rules: profile
             .as_ref()
@@ -77,6 +80,15 @@ pub(super) fn look(cx: &Context, request: &ResourceRequest) -> World {
             .unwrap_or_default(),
         calendar: profile.map(|p| p.calendar).unwrap_or_default(),
     }
+}
+
+/// What was answered about those whom decisions are made for.
+fn rights(cx: &Context, request: &ResourceRequest) -> BTreeMap<u32, bool> {
+    let uid = request.uid().unwrap_or_default();
+    let decisions = (0_u32..).zip(&request.spec.decisions);
+    let handed_on = decisions.filter(|(_, d)| d.on_behalf.is_some());
+    let answered = handed_on.filter_map(|(i, _)| Some((i, cx.rights.answer(&uid, i)?)));
+    answered.collect()
 }
 
 /// The addresses of the clusters of the platforms that are asked.

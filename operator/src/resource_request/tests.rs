@@ -8,6 +8,9 @@ use crds::work_order::OrderState;
 use crds::{Account, ConditionStatus, Quantity, ResourceList};
 use serde_json::{Value, json};
 
+mod frozen;
+mod later;
+
 const WRITER: Writer = Writer {
     fence: 7,
     proven: true,

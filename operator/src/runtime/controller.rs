@@ -93,7 +93,7 @@ pub trait Reconciler: Send + Sync + 'static {
     ) -> Plan<Status<Self::Object>>;
 
     /// Counts what was judged, for Prometheus.
-    fn measure(_: &Status<Self::Object>) {}
+    fn measure(_: &Self::Object, _: &Status<Self::Object>) {}
 
     /// Notes what counts of an object that cannot be read as its kind.
     fn unreadable(_: &Context, _: &DynamicObject) {}
@@ -309,7 +309,7 @@ async fn pass<R: Reconciler>(
         state.recovered(reference);
     }
     applied?;
-    R::measure(&plan.status);
+    R::measure(object, &plan.status);
     let label = if written.progressed() {
         "changed"
     } else {

@@ -59,6 +59,9 @@ impl Events {
             "Provisioning",
             "Withdrawn",
             "OfficesUnseen",
+            "ChangeFrozen",
+            "WindowPlanned",
+            "WindowEnded",
         ];
         let good = condition.status == ConditionStatus::True
             || course.contains(&condition.reason.as_str());

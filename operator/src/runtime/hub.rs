@@ -5,8 +5,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crds::{
-    CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem, ResourceRequest,
-    ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
+    ChangeWindow, CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem,
+    ResourceRequest, ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
 };
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
@@ -82,6 +82,8 @@ pub struct Queues {
     pub requests: Queue<ResourceRequest>,
     /// Work orders.
     pub orders: Queue<WorkOrder>,
+    /// Change windows.
+    pub windows: Queue<ChangeWindow>,
     /// The connections are to be looked at again.
     pub docking: mpsc::UnboundedSender<()>,
     /// A cluster of this platform was lost or found: its grants are to be judged again.
@@ -116,6 +118,8 @@ pub struct Hub {
     pub requests: Store<Guarded<ResourceRequest>>,
     /// Work orders.
     pub orders: Store<Guarded<WorkOrder>>,
+    /// Change windows.
+    pub windows: Store<Guarded<ChangeWindow>>,
     /// The kubeconfig Secrets.
     pub secrets: Store<Secret>,
     /// The hub's cluster roles.
@@ -159,6 +163,7 @@ impl Hub {
             systems: self.systems.clone(),
             requests: self.requests.clone(),
             orders: self.orders.clone(),
+            windows: self.windows.clone(),
         }
     }
 
@@ -173,6 +178,7 @@ impl Hub {
         self.systems.wait_until_ready().await?;
         self.requests.wait_until_ready().await?;
         self.orders.wait_until_ready().await?;
+        self.windows.wait_until_ready().await?;
         self.secrets.wait_until_ready().await?;
         self.roles.wait_until_ready().await?;
         self.bindings.wait_until_ready().await?;
@@ -251,6 +257,7 @@ impl Hub {
             systems: watches.all(links::system),
             requests: watches.all(links::request),
             orders: watches.all(links::order),
+            windows: watches.all(links::window),
             secrets: watches.of(own, labelled, links::secret),
             roles: watches.all(links::role),
             bindings: watches.all(links::binding),

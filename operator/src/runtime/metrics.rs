@@ -76,6 +76,17 @@ pub static MEMBER_UP: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     ))
 });
 
+/// Whether the loss of each member was announced.
+pub static MEMBER_IN_MAINTENANCE: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    register(IntGaugeVec::new(
+        opts!(
+            "qipan_member_in_maintenance",
+            "1 while the cluster does not answer in a maintenance that was announced (ChangeWindow), else 0. Its state is unknown all the same."
+        ),
+        &["platform", "cluster"],
+    ))
+});
+
 /// When each member last answered.
 pub static MEMBER_CONTACT: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     register(IntGaugeVec::new(

@@ -189,6 +189,22 @@ pub enum Deed {
     Order(Box<WorkOrder>),
 }
 
+/// What somebody may do, as the API server is asked. Of the person no more than the name is known: what is given to their
+/// groups is not seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Right {
+    /// The user name.
+    pub user: String,
+    /// The verb.
+    pub verb: &'static str,
+    /// The resource, of Qipan's group.
+    pub resource: &'static str,
+    /// Within which namespace.
+    pub namespace: String,
+    /// The object; absent: any.
+    pub name: Option<String>,
+}
+
 /// A question that a cache cannot answer, since an answer from before some moment would be worth nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inquiry {
@@ -196,6 +212,13 @@ pub enum Inquiry {
     Grants {
         /// The object.
         uid: String,
+    },
+    /// May this person do that at this moment?
+    Right {
+        /// What it is asked for: the UID of a request and the index of a decision.
+        of: (String, u32),
+        /// What is asked.
+        right: Right,
     },
     /// What is in force and charged in this namespace now? Asked before a ceiling follows its target down.
     Leaf {

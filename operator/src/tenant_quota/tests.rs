@@ -46,6 +46,7 @@ fn world() -> World {
         tenant: serde_json::from_value(tenant).unwrap(),
         budgets: Vec::new(),
         lease: None,
+        freezes: Vec::new(),
         backing: ResourceList::default(),
         leaves: Leaves {
             seen: [(key("web"), LeafSeen::Absent(at(0)))].into(),
@@ -155,6 +156,31 @@ fn a_frozen_platform_names_where_growth_goes_and_an_exception_lets_it_grow() {
     assert_eq!(ready(&ended).1, Reason::PlatformFrozen);
     let plan = TenantQuotas::plan(&excepted("2026-11-22"), &world, at(100));
     assert_eq!(plan.status.admitted.of("requests.cpu"), Quantity::units(6));
+}
+
+#[test]
+fn a_freeze_holds_growth_back_and_gives_back_what_was_promised() {
+    let mut world = world();
+    pool(&mut world, 0, Some((3, 6)));
+    let freeze = json!({
+        "apiVersion": "qipan.dev/v1alpha1", "kind": "ChangeWindow", "metadata": { "name": "dong" },
+        "spec": { "title": { "zh": "封网" }, "type": "Freeze", "reason": "r", "from": at(50), "to": at(200) },
+    });
+    world.freezes = vec![serde_json::from_value(freeze).unwrap()];
+    let plan = TenantQuotas::plan(&grant(&json!({})), &world, at(100));
+    assert_eq!(
+        ready(&plan),
+        (ConditionStatus::Unknown, Reason::ChangeFrozen)
+    );
+    assert_eq!(plan.children, Children::Keep);
+    assert_eq!(
+        (plan.status.attempt, plan.status.admitted.clone()),
+        (1, ResourceList::default())
+    );
+    for outside in [49, 200] {
+        let plan = TenantQuotas::plan(&grant(&json!({})), &world, at(outside));
+        assert_eq!(plan.status.admitted.of("requests.cpu"), Quantity::units(6));
+    }
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::time::Duration;
 mod kept;
 
 use crds::{
-    CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem, ResourceRequest,
-    ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
+    ChangeWindow, CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem,
+    ResourceRequest, ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
 };
 use futures::StreamExt as _;
 use kube::runtime::WatchStreamExt as _;
@@ -29,6 +29,7 @@ pub(super) use kept::Kept;
 /// A store of each kind.
 #[derive(Clone)]
 pub(super) struct Caches {
+    pub(super) windows: Kept<ChangeWindow>,
     pub(super) platforms: Kept<CloudPlatform>,
     pub(super) products: Kept<CloudProduct>,
     pub(super) profiles: Kept<GovernanceProfile>,
@@ -45,6 +46,7 @@ impl Caches {
     /// Starts a watch of every kind.
     pub(super) fn start(client: &Client, freshness: &Arc<Freshness>) -> Self {
         Self {
+            windows: keep(Kind::ChangeWindow, client, freshness),
             platforms: keep(Kind::CloudPlatform, client, freshness),
             products: keep(Kind::CloudProduct, client, freshness),
             profiles: keep(Kind::GovernanceProfile, client, freshness),
@@ -61,6 +63,12 @@ impl Caches {
 
 /// What the caches hold, unfiltered: callers go through `access.rs`.
 impl Cluster {
+    /// Every change window.
+    #[must_use]
+    pub fn windows(&self) -> Vec<Arc<ChangeWindow>> {
+        self.caches.windows.ordered().to_vec()
+    }
+
     /// Every platform.
     #[must_use]
     pub fn platforms(&self) -> Vec<Arc<CloudPlatform>> {

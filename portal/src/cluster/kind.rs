@@ -26,6 +26,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// Maintenance and freeze.
+    ChangeWindow => "changewindows",
     /// Platforms.
     CloudPlatform => "cloudplatforms",
     /// The product catalog.

@@ -35,6 +35,7 @@ pub(crate) fn hub(objects: &[Value], may: fn(&Value) -> bool) -> Cluster {
         client: Client::new(service, "default"),
         freshness,
         caches: Caches {
+            windows: filled(objects, "ChangeWindow"),
             platforms: filled(objects, "CloudPlatform"),
             products: filled(objects, "CloudProduct"),
             profiles: filled(objects, "GovernanceProfile"),

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use kube::api::PostParams;
-use kube::core::{NamespaceResourceScope, Status};
+use kube::core::{ClusterResourceScope, NamespaceResourceScope, Status};
 use kube::{Api, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -151,7 +151,7 @@ fn last_part(message: &str) -> String {
 }
 
 impl Cluster {
-    /// Makes an object as a person.
+    /// Makes an object in a namespace, as a person.
     ///
     /// # Errors
     /// It was refused, or there is no answer.
@@ -163,10 +163,41 @@ impl Cluster {
             + Serialize
             + DeserializeOwned,
     {
-        let client = self.impersonated(author.user, author.request_id);
-        let client = client.map_err(|error| WriteError::NoAnswer(error.to_string()))?;
         let namespace = object.namespace().unwrap_or_default();
-        let api: Api<K> = Api::namespaced(client, &namespace);
+        let api = |client| Api::namespaced(client, &namespace);
+        self.make(author, object, api).await
+    }
+
+    /// Makes an object that is in no namespace, as a person.
+    ///
+    /// # Errors
+    /// It was refused, or there is no answer.
+    pub async fn create_everywhere<K>(
+        &self,
+        author: Author<'_>,
+        object: &K,
+    ) -> Result<K, WriteError>
+    where
+        K: Resource<DynamicType = (), Scope = ClusterResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + Serialize
+            + DeserializeOwned,
+    {
+        self.make(author, object, Api::all).await
+    }
+
+    async fn make<K>(
+        &self,
+        author: Author<'_>,
+        object: &K,
+        api: impl FnOnce(kube::Client) -> Api<K>,
+    ) -> Result<K, WriteError>
+    where
+        K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned,
+    {
+        let client = self.impersonated(author.user, author.request_id);
+        let api = api(client.map_err(|error| WriteError::NoAnswer(error.to_string()))?);
         let params = PostParams {
             dry_run: author.dry,
             ..PostParams::default()
@@ -229,15 +260,56 @@ impl Cluster {
         K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
         E: Serialize + Sync,
     {
+        self.set(author, seen, list, &entries).await
+    }
+
+    /// Puts another value in the place of the one that a person saw in a field of an object's spec, as that person.
+    ///
+    /// # Errors
+    /// The value is another by now, it was refused, or there is no answer.
+    pub async fn set<K, V>(
+        &self,
+        author: Author<'_>,
+        seen: &K,
+        field: &str,
+        value: &V,
+    ) -> Result<(), WriteError>
+    where
+        K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
+        V: Serialize + Sync,
+    {
         let wrong = |error: serde_json::Error| WriteError::NoAnswer(error.to_string());
         let object = serde_json::to_value(seen).map_err(wrong)?;
-        let path = format!("/spec/{list}");
+        let path = format!("/spec/{field}");
         let body = json!([
             { "op": "test", "path": "/metadata/uid", "value": object["metadata"]["uid"] },
-            { "op": "test", "path": path, "value": object["spec"].get(list) },
-            { "op": "add", "path": path, "value": entries },
+            { "op": "test", "path": path, "value": object["spec"].get(field) },
+            { "op": "add", "path": path, "value": value },
         ]);
         self.patch::<K>(author, seen, &body).await.map(drop)
+    }
+
+    /// Deletes the object that a person saw, as that person.
+    ///
+    /// # Errors
+    /// It is another by now, it was refused, or there is no answer.
+    pub async fn take_back<K>(&self, author: Author<'_>, seen: &K) -> Result<(), WriteError>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let no = |error: &dyn std::fmt::Display| WriteError::NoAnswer(error.to_string());
+        let client = self
+            .impersonated(author.user, author.request_id)
+            .map_err(|e| no(&e))?;
+        let meta = seen.meta();
+        let url = K::url_path(&(), meta.namespace.as_deref());
+        let name = meta.name.as_deref().unwrap_or_default();
+        let only = json!({ "preconditions": { "uid": meta.uid } });
+        let request = http::Request::delete(format!("{url}/{name}"))
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(only.to_string().into_bytes())
+            .map_err(|e| no(&e))?;
+        answered(client.request::<Value>(request)).await.map(drop)
     }
 
     async fn patch<K>(&self, author: Author<'_>, seen: &K, patch: &Value) -> Result<K, WriteError>

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crds::calendar::day_of;
 use crds::keys::tenant_of_namespace;
 use crds::money::Money;
+use crds::money_budget::Monthly;
 use crds::resource_request::{ApplicationType, Item};
 use crds::tenant_quota::FundingSource;
 use crds::{CloudProduct, ResourceRequest};
@@ -21,6 +22,8 @@ pub struct Line {
     pub tenant: String,
     /// The request that it was delivered by.
     pub request: String,
+    /// The grant that it is a part of.
+    pub grant: String,
     /// The service; the product's name, or nothing for plain resources.
     pub offering: String,
     /// The platform.
@@ -176,7 +179,9 @@ fn line(
     let offering = item.offering.clone();
     let offering = offering.or_else(|| product.map(|product| product.spec.offering.clone()));
     let project = request.spec.application.project.as_ref();
+    let own = || format!("{}-{}", request.name_any(), item.name);
     Line {
+        grant: item.grant.clone().unwrap_or_else(own),
         tenant: tenant_of_namespace(&namespace)
             .unwrap_or_default()
             .to_owned(),
@@ -213,6 +218,21 @@ pub fn charge(line: &Line, month: Month, today: Date) -> Option<Option<Money>> {
     let whole = i64::from(month.last().day());
     let fen = (monthly.in_fen().saturating_mul(days) + whole / 2) / whole;
     Some(Some(Money::fen(fen)))
+}
+
+/// What is in force on a day, by unit: yuan a month, and how much of it has no price.
+#[must_use]
+pub fn in_force(lines: &[Line], today: Date) -> BTreeMap<String, Monthly> {
+    let mut sums: BTreeMap<String, Monthly> = BTreeMap::new();
+    let stands = |line: &&Line| line.from <= today && line.until.is_none_or(|until| until >= today);
+    for line in lines.iter().filter(stands) {
+        let priced = line
+            .monthly
+            .filter(|_| line.priced.is_none_or(|p| p <= today));
+        let sum = sums.entry(line.tenant.clone()).or_default();
+        *sum = sum.and(priced);
+    }
+    sums
 }
 
 /// Sums of a month by what is asked for, greatest first.

@@ -3,11 +3,14 @@
 use std::fmt::Write as _;
 
 use crds::Quantity;
+use crds::money_budget::{self, Monthly};
 use crds::resource_request::Application;
 use crds::resource_request::preview::{BudgetEffect, GrantChange, Order, PoolEffect, Preview};
 
 use super::words;
+use crate::ages;
 use crate::charts::escaped;
+use crate::costs::reckon::{self, Line};
 use crate::figures::resource_word;
 use crate::ground::Ground;
 use crate::health::Wording;
@@ -29,6 +32,10 @@ pub struct Effect {
     pub monthly: String,
     /// What stands against it.
     pub problems: Vec<Against>,
+    /// The freezes that will hold it back, one line each.
+    pub delays: Vec<String>,
+    /// How the unit's budget of money stands with it, and whether that needs attention.
+    pub money: Option<(String, bool)>,
 }
 
 /// Something that stands against an application.
@@ -130,8 +137,48 @@ impl Effect {
                 .collect(),
             monthly: words::monthly(lang, preview.monthly()),
             problems: problems.collect(),
+            delays: delays(wording, preview),
+            money: money(wording, ground, application, preview),
         }
     }
+}
+
+/// How the unit's budget of money stands with what is asked for, in the place of what stands there now.
+fn money(
+    wording: &Wording,
+    ground: &Ground,
+    application: &Application,
+    preview: &Preview,
+) -> Option<(String, bool)> {
+    let budget = ground.tenant.spec.money_budget.as_ref()?;
+    let changed = |line: &&Line| {
+        let mut items = application.items.iter();
+        items.any(|i| i.grant.as_ref() == Some(&line.grant))
+    };
+    let others = ground.lines.iter().filter(|line| !changed(line));
+    let others: Vec<Line> = others.cloned().collect();
+    let committed = reckon::in_force(&others, ground.today.0);
+    let committed = committed.into_values().next().unwrap_or_default();
+    let costs = preview.costs.iter();
+    let asked = costs.fold(Monthly::default(), |sum, (_, cost)| sum.and(*cost));
+    let standing = money_budget::standing(budget, &ground.money, committed, asked);
+    let line = words::money_line(wording.lang, budget, &standing);
+    Some((line, standing.threshold.is_some()))
+}
+
+/// The freezes that will hold back what is approved meanwhile.
+fn delays(wording: &Wording, preview: &Preview) -> Vec<String> {
+    let lang = wording.lang;
+    let line = |window: &crds::ChangeWindow| {
+        let moment = |at| ages::moment(lang, at, wording.now).exact;
+        let figures = [
+            ("title", window.spec.title.in_language(lang.code())),
+            ("from", &moment(window.spec.from)),
+            ("until", &moment(window.spec.to)),
+        ];
+        lang.say("effect.delay", &figures)
+    };
+    preview.delays.iter().map(line).collect()
 }
 
 fn order_line(wording: &Wording, name: String, order: &Order) -> String {

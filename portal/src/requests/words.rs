@@ -2,6 +2,7 @@
 
 use crds::approval::Stage;
 use crds::money::Money;
+use crds::money_budget::{MoneyBudget, Standing};
 use crds::resource_request::record::View;
 use crds::resource_request::{ApplicationType, DecisionOutcome, Environment, Phase};
 use crds::words::{Subject, SubjectKind, Zone};
@@ -129,4 +130,28 @@ pub fn amounts(lang: Lang, list: &ResourceList) -> String {
         )
     });
     told.collect::<Vec<_>>().join(lang.t("sentence.dot"))
+}
+/// A budget of money, what is committed and asked for a year, what remains; and what no price is known of.
+#[must_use]
+pub fn money_line(lang: Lang, budget: &MoneyBudget, standing: &Standing) -> String {
+    let remains = Money::fen(standing.remains.saturating_abs());
+    let figures = [
+        ("annual", yuan(standing.annual)),
+        ("reference", budget.reference.clone()),
+        ("committed", yuan(standing.committed)),
+        ("asked", yuan(standing.asked)),
+        ("percent", standing.percent.to_string()),
+        ("remains", yuan(remains)),
+        ("unpriced", standing.unpriced.to_string()),
+    ];
+    let figures = figures.each_ref().map(|(key, text)| (*key, text.as_str()));
+    let mut line = if standing.remains < 0 {
+        lang.say("money.over", &figures)
+    } else {
+        lang.say("money.within", &figures)
+    };
+    if standing.unpriced > 0 {
+        line.push_str(&lang.say("money.unpriced", &figures));
+    }
+    line
 }

@@ -52,8 +52,10 @@ pub(crate) async fn play(world: &mut World) -> Result<()> {
 async fn grants_come_and_go(world: &World) -> Result<()> {
     let namespace = format!("qp-{TENANT}");
     world.tenant(TENANT).await?;
-    let site = tools::repository().join("crds/examples/site.yaml");
-    apply_yaml(&world.hub().await?, &fs::read_to_string(site)?, NAMESPACE).await?;
+    for example in ["site", "change_window"] {
+        let file = tools::repository().join(format!("crds/examples/{example}.yaml"));
+        apply_yaml(&world.hub().await?, &fs::read_to_string(file)?, NAMESPACE).await?;
+    }
     let start = grant(TENANT, "gou", 4, &[("web", 2), ("db", 2)]);
     world.grant(&start).await?;
     world.in_force(&namespace, "gou").await?;

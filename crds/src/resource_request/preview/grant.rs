@@ -97,7 +97,15 @@ fn over(
     } else {
         part.until.or(ends)
     };
-    Ok(())
+    // What has ended does not grow (the operator says the same of the grant).
+    let grows = !change.after.excess_over(&change.before).is_empty();
+    match change.until {
+        Some(until) if grows && until < around.today && part.until.is_none() => {
+            let verdict = Verdict::no(Reason::LeaseOver).with("grant", part.grant);
+            Err(verdict.with("until", until))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is granted afterwards: what is not named stays; a release leaves nothing.

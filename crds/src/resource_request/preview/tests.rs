@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::ResourceRequest;
 use super::super::tests::{application, platform, unit};
 use super::*;
 use crate::cloud_platform::Tier;
@@ -18,6 +19,7 @@ struct World {
     holds: Vec<HoldStatus>,
     taken: BTreeMap<String, u32>,
     rules: ApprovalRules,
+    windows: Vec<ChangeWindow>,
 }
 
 fn object<T: serde::de::DeserializeOwned>(
@@ -59,6 +61,7 @@ impl World {
             holds: Vec::new(),
             taken: BTreeMap::new(),
             rules: ApprovalRules::default(),
+            windows: Vec::new(),
         }
     }
 
@@ -89,6 +92,7 @@ impl World {
                 holds: &self.holds,
                 taken: &self.taken,
                 rules: &self.rules,
+                windows: &self.windows,
                 today: Day("2026-11-22".parse().unwrap()),
             },
         )
@@ -134,6 +138,46 @@ fn a_new_grant_is_shown_with_what_its_pool_keeps() {
     assert_eq!(pool.left("requests.cpu"), Quantity::units(4));
     assert_eq!(preview.monthly(), None);
     assert_eq!(preview.holds()[0].amount, list("2", "4Gi"));
+}
+
+#[test]
+fn a_freeze_that_will_hold_it_back_is_shown_before() {
+    let freeze = |name: &str, from: &str, scope: &Value| -> ChangeWindow {
+        let to = "2027-01-10T00:00:00Z";
+        let spec = json!({ "title": { "zh": "封网" }, "type": "Freeze", "from": from, "to": to, "scope": scope, "reason": "r" });
+        object("ChangeWindow", name, &spec, &Value::Null)
+    };
+    let mut world = World::new();
+    let everywhere = json!({});
+    world.windows = vec![
+        freeze("later", "2027-01-02T00:00:00Z", &everywhere),
+        freeze(
+            "sooner",
+            "2026-12-30T00:00:00Z",
+            &json!({ "platforms": ["zj"] }),
+        ),
+        freeze(
+            "elsewhere",
+            "2026-12-30T00:00:00Z",
+            &json!({ "platforms": ["guangdong"] }),
+        ),
+    ];
+    let delays = |application: &Application| {
+        let delays = world.preview(application).delays;
+        delays
+            .into_iter()
+            .filter_map(|w| w.metadata.name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(delays(&application("zj")), ["sooner", "later"]);
+    let preview = world.preview(&application("zj"));
+    let at = |text: &str| preview.frozen(text.parse().unwrap()).is_some();
+    assert!(
+        !at("2026-12-29T23:59:59Z") && at("2026-12-30T00:00:00Z") && !at("2027-01-10T00:00:00Z")
+    );
+    let mut urgent = application("zj");
+    urgent.environment = Environment::Emergency;
+    assert_eq!(delays(&urgent), [""; 0], "an emergency passes");
 }
 
 #[test]
@@ -337,4 +381,90 @@ fn of_two_for_the_last_pieces_the_older_has_them() {
     assert_eq!(taken(both.iter(), Some(&both[0]))["zj-vm"], 3);
     assert!(taken(both.iter(), Some(&both[1])).is_empty());
     assert_eq!(taken(both.iter(), None)["zj-vm"], 6);
+}
+
+#[test]
+fn a_grant_whose_lease_has_ended_grows_only_with_a_later_last_day() {
+    let mut world = World::new().with_grant();
+    world.grants[0].spec.lease = Some(crate::tenant_quota::Lease {
+        from: None,
+        until: Day("2026-11-01".parse().unwrap()),
+    });
+    let mut change = application("zj");
+    change.type_ = ApplicationType::Change;
+    change.environment = Environment::Production;
+    change.items[0].grant = Some("prod".into());
+    change.items[0].resources = list("5", "6Gi");
+    let verdict = world.refusal(&change);
+    assert_eq!(verdict.reason, Reason::LeaseOver);
+    assert!(
+        verdict
+            .message()
+            .contains("TenantQuota prod ended on 2026-11-01"),
+        "{}",
+        verdict.message()
+    );
+    change.until = Some(Day("2027-11-01".parse().unwrap()));
+    assert_eq!(world.preview(&change).problems, []);
+    change.until = None;
+    change.items[0].resources = list("2", "6Gi");
+    assert_eq!(
+        world.preview(&change).problems,
+        [],
+        "less is always possible"
+    );
+}
+
+#[test]
+fn what_was_released_is_free_again() {
+    let request =
+        |name: &str, created: &str, application: &Value, status: &Value| -> ResourceRequest {
+            serde_json::from_value(json!({
+            "apiVersion": "qipan.dev/v1alpha1", "kind": "ResourceRequest",
+            "metadata": { "name": name, "namespace": "qp-shuiwu", "creationTimestamp": created },
+            "spec": { "classified": false, "application": application }, "status": status,
+        }))
+        .unwrap()
+        };
+    let new = serde_json::to_value(sized("2C4G", 4)).unwrap();
+    let held = json!([{ "kind": "Held", "at": "2026-11-01T00:00:00Z" }]);
+    let grants = json!([{ "grant": "r-app", "platform": "zj", "pool": "gui", "hard": {} }]);
+    let first = request(
+        "r",
+        "2026-11-01T00:00:00Z",
+        &new,
+        &json!({ "timeline": held, "phase": "Accepted", "grants": grants }),
+    );
+    let mut release = serde_json::to_value(application("zj")).unwrap();
+    release["type"] = json!("Release");
+    release["items"][0]["grant"] = json!("r-app");
+    let back = |phase: &str| {
+        request(
+            "b",
+            "2026-11-10T00:00:00Z",
+            &release,
+            &json!({ "timeline": held, "phase": phase }),
+        )
+    };
+    let count = |requests: &[ResourceRequest]| {
+        taken(requests.iter(), None)
+            .get("zj-vm")
+            .copied()
+            .unwrap_or(0)
+    };
+    assert_eq!(count(std::slice::from_ref(&first)), 4);
+    assert_eq!(
+        count(&[first.clone(), back("Approved")]),
+        4,
+        "not before it is done"
+    );
+    assert_eq!(count(&[first.clone(), back("Delivered")]), 0);
+    // A grant of the same name that was made after the release is another.
+    let again = request(
+        "s",
+        "2026-11-12T00:00:00Z",
+        &new,
+        &json!({ "timeline": held, "phase": "Accepted", "grants": grants }),
+    );
+    assert_eq!(count(&[first, back("Accepted"), again]), 4);
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crds::resource_request::{EventKind, Phase, record};
+use crds::resource_request::{EventKind, Phase, preview, record};
 use crds::{
-    CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem, ResourceRequest,
-    ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
+    ChangeWindow, CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem,
+    ResourceRequest, ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
 };
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
@@ -13,6 +13,11 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
 
 use super::{Guarded, Queues};
+
+mod windows;
+
+pub(super) use windows::window;
+use windows::{count_held, grant_held_by, request_held_by};
 
 /// What a change reaches: the queues, and the stores to find who is concerned.
 #[derive(Clone)]
@@ -28,6 +33,7 @@ pub struct Links {
     pub(super) systems: Store<Guarded<InformationSystem>>,
     pub(super) requests: Store<Guarded<ResourceRequest>>,
     pub(super) orders: Store<Guarded<WorkOrder>>,
+    pub(super) windows: Store<Guarded<ChangeWindow>>,
 }
 
 impl Links {
@@ -73,6 +79,9 @@ impl Links {
             self.queues
                 .orders
                 .push_in(&namespace(order.as_ref()), &name(order.as_ref()));
+        }
+        for window in self.windows.state() {
+            self.queues.windows.push(&name(window.as_ref()));
         }
     }
 
@@ -366,6 +375,7 @@ fn request_of(links: &Links, namespace: &str, request: Option<&String>) {
 }
 
 pub(super) fn quota(old: Option<&Guarded<TenantQuota>>, new: &Guarded<TenantQuota>, links: &Links) {
+    count_held(links, old.and_then(grant_held_by), grant_held_by(new));
     let namespace = new.meta().namespace.clone().unwrap_or_default();
     links.queues.quotas.push_in(&namespace, &name(new));
     let named = new.0.as_ref().ok().and_then(|q| q.spec.request.as_ref());
@@ -445,8 +455,10 @@ pub(super) fn system(
 pub(super) fn order(_: Option<&Guarded<WorkOrder>>, new: &Guarded<WorkOrder>, links: &Links) {
     let namespace = namespace(new);
     links.queues.orders.push_in(&namespace, &name(new));
-    let named = new.0.as_ref().ok().and_then(|o| o.spec.request.as_ref());
-    request_of(links, &namespace, named);
+    // Also where it was delivered without it: what failed may be taken up again.
+    if let Some(named) = new.0.as_ref().ok().and_then(|o| o.spec.request.as_ref()) {
+        links.queues.requests.push_in(&namespace, named);
+    }
 }
 
 fn products_of(request: &ResourceRequest) -> impl Iterator<Item = &String> {
@@ -460,6 +472,7 @@ pub(super) fn request(
     links: &Links,
 ) {
     links.queues.requests.push_in(&namespace(new), &name(new));
+    count_held(links, old.and_then(request_held_by), request_held_by(new));
     let gone = links.requests.get(&ObjectRef::from_obj(new)).is_none();
     // What a pool sees of a request: what it wants and has there, and the grants that take it over.
     let account = |r: &Guarded<ResourceRequest>| {
@@ -499,7 +512,8 @@ pub(super) fn request(
         let status = status.unwrap_or_default();
         let held = record::at(&status.timeline, EventKind::Held, None).is_some();
         let gone = matches!(status.phase, Some(Phase::Rejected | Phase::Withdrawn));
-        held && !gone
+        let back = r.0.as_ref().is_ok_and(preview::gave_back);
+        (held && !gone, back)
     };
     if let Ok(request) = &new.0
         && (gone || old.is_none_or(|o| taken(o) != taken(new)))
@@ -507,6 +521,11 @@ pub(super) fn request(
         for product in products_of(request) {
             links.queues.products.push(product);
             links.open_requests_where(|r| is_waiting(r) && products_of(r).any(|p| p == product));
+        }
+        if preview::gave_back(request) {
+            // What a released grant was made of is in the request that it came from.
+            links.products_where(|p| p.spec.stock.is_some());
+            links.open_requests_where(|r| is_waiting(r) && products_of(r).next().is_some());
         }
     }
 }

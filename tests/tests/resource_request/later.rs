@@ -1,0 +1,151 @@
+//! What changes between the steps of a request: whoever handed a stage on loses it, a size of the catalog is another by then,
+//! what was released can be given out again.
+
+use anyhow::ensure;
+use crds::resource_request::Phase;
+use crds::resource_request::course::Why;
+use crds::{CloudProduct, ConditionType};
+use harness::eventually;
+use harness::world::SOON;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::province::{NODE, Story, application, cpu, settle_unit, unit};
+use super::world;
+
+#[tokio::test]
+async fn a_delegate_of_somebody_who_lost_the_stage_decides_nothing() {
+    let world = world().await;
+    settle_unit(world, "jiaotong").await;
+    let asked = application(&cpu(NODE, "gong", 2));
+    let story = Story::submit(world, "jiaotong", "gongjiao", &asked).await;
+    story.turn_of("UnitHead").await;
+    let (head, deputy) = ("jiaotong-head", "jiaotong-deputy");
+    let handed = json!({ "stage": "UnitHead", "by": head, "to": deputy, "reason": "出差" });
+    story.append(head, &[], "delegations", handed).await;
+    story.turn_of("UnitHead").await;
+    // Another head is named: the one before has nothing to hand on any more.
+    let mut there = unit("jiaotong", "County", Some("xian"), None);
+    there["spec"]["owners"] = json!([
+        { "kind": "User", "name": "jiaotong-new" }, { "kind": "User", "name": story.officer() },
+    ]);
+    world.put(&there).await.unwrap();
+    let own = "qp-jiaotong";
+    eventually("the head may decide no more", SOON, async || {
+        let bindings: Api<k8s_openapi::api::rbac::v1::RoleBinding> =
+            Api::namespaced(world.hub().await?, own);
+        let all = bindings
+            .list(&kube::api::ListParams::default())
+            .await?
+            .items;
+        let bound = all
+            .iter()
+            .filter(|b| b.role_ref.name == "qipan:approve-unithead");
+        let mut subjects = bound.flat_map(|b| b.subjects.iter().flatten());
+        ensure!(!subjects.any(|s| s.name == head), "still bound");
+        Ok::<_, anyhow::Error>(())
+    })
+    .await
+    .unwrap();
+    let entry =
+        json!({ "stage": "UnitHead", "by": deputy, "onBehalf": head, "outcome": "Approve" });
+    story.append(deputy, &[], "decisions", entry).await;
+    let said = story.says("DelegatorLost").await;
+    assert!(
+        said.contains(&format!("{deputy} decided at UnitHead for {head}"))
+            && said.contains("approve-unithead"),
+        "{said}"
+    );
+    let now = story.turn_of("UnitHead").await;
+    assert_eq!(now.status.unwrap().uncounted[0].why, Why::DelegatorLost);
+    // Whoever holds it decides.
+    story
+        .decide("UnitHead", ("jiaotong-new", &[]), "Approve")
+        .await;
+    story.turn_of("Authority").await;
+}
+
+/// A product of the node's own pool, of which one is so many cores.
+fn product(name: &str, cores: u32, stock: u32) -> Value {
+    json!({
+        "apiVersion": "qipan.dev/v1alpha1", "kind": "CloudProduct", "metadata": { "name": name },
+        "spec": {
+            "displayName": { "zh": name }, "offering": "zhuji", "platform": NODE, "zone": "Extranet", "pool": "gong",
+            "sizes": [{ "name": "da", "resources": { "cpu": cores, "memory": "4Gi", "pods": 10 } }],
+            "stock": stock, "fulfilment": "Automatic",
+        },
+    })
+}
+
+fn pieces(product: &str, count: u32) -> Value {
+    json!([{ "name": "app", "offering": "zhuji", "product": product, "size": "da", "count": count,
+             "platform": NODE, "zone": "Extranet", "pool": "gong", "namespaces": [{ "name": "web" }] }])
+}
+
+#[tokio::test]
+async fn a_size_that_changes_after_the_hold_is_enacted_as_it_was_decided_on() {
+    let world = world().await;
+    settle_unit(world, "wenhua").await;
+    world.put(&product("jd-wenhua", 2, 9)).await.unwrap();
+    let asked = application(&pieces("jd-wenhua", 2));
+    let story = Story::submit(world, "wenhua", "gongyuan", &asked).await;
+    let held = story.turn_of("UnitHead").await.status.unwrap();
+    assert!(held.conditions.is_true(ConditionType::Held));
+    let products: Api<CloudProduct> = Api::all(world.hub().await.unwrap());
+    let patch = Patch::Merge(json!({ "spec": product("jd-wenhua", 3, 9)["spec"] }));
+    products
+        .patch("jd-wenhua", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    story.approve().await;
+    story.reaches(Phase::Delivered).await;
+    let grant = world.grant_of("wenhua", "gongyuan-app").await.unwrap();
+    assert_eq!(grant.spec.hard.of("requests.cpu").to_string(), "4", "not 6");
+}
+
+async fn taken(product: &str, count: u32) {
+    let products: Api<CloudProduct> = Api::all(world().await.hub().await.unwrap());
+    eventually(
+        &format!("{count} of {product} are taken"),
+        SOON,
+        async || {
+            let status = products.get(product).await?.status.unwrap_or_default();
+            ensure!(status.taken == Some(count), "{:?}", status.taken);
+            Ok::<_, anyhow::Error>(())
+        },
+    )
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn what_was_released_is_given_out_again() {
+    let world = world().await;
+    for unit in ["tiyu-a", "tiyu-b"] {
+        settle_unit(world, unit).await;
+    }
+    world.put(&product("jd-tiyu", 1, 2)).await.unwrap();
+    let first = Story::submit(world, "tiyu-a", "guan", &application(&pieces("jd-tiyu", 2))).await;
+    first.approve().await;
+    first.reaches(Phase::Delivered).await;
+    taken("jd-tiyu", 2).await;
+    let second = Story::submit(
+        world,
+        "tiyu-b",
+        "chang",
+        &application(&pieces("jd-tiyu", 1)),
+    )
+    .await;
+    let why = second.says("StockExhausted").await;
+    assert!(why.contains("0 are left (stock 2, taken 2)"), "{why}");
+    let mut release = application(&json!([{
+        "name": "app", "grant": "guan-app", "platform": NODE, "zone": "Extranet", "pool": "gong",
+    }]));
+    release["type"] = json!("Release");
+    let back = Story::submit(world, "tiyu-a", "tui", &release).await;
+    // To give back needs nobody.
+    back.reaches(Phase::Delivered).await;
+    second.turn_of("UnitHead").await;
+    taken("jd-tiyu", 1).await;
+}
