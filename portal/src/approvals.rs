@@ -23,6 +23,7 @@ use crate::i18n::Lang;
 use crate::live::{self, Visit, live};
 use crate::page::Page;
 use crate::requests::{self, standing, words};
+pub(crate) use rights::waiting;
 pub use rights::{Roles, roles};
 use standing::Lamp;
 

@@ -135,6 +135,14 @@ fn db(visit: &Visit) -> Result<&Db, AppError> {
         .ok_or(AppError::NoDatabase)
 }
 
+/// What somebody sees of everything that was announced: what is over or ahead is the authority's own affair.
+pub(crate) async fn seen(visit: &Visit) -> Result<Vec<Bulletin>, AppError> {
+    let (may, now) = (may(visit).await?, micros(visit.now));
+    let mut all = all(visit).await?;
+    all.retain(|one| may || (one.starts <= now && one.ends > now));
+    Ok(all)
+}
+
 async fn all(visit: &Visit) -> Result<Vec<Bulletin>, AppError> {
     let db = db(visit)?;
     let read = async { bulletins::newest(&mut *db.acquire().await?, ROWS).await };

@@ -77,13 +77,15 @@ struct MoneyRow {
     state: &'static str,
 }
 
-struct Reckoned {
-    lines: Vec<Line>,
-    month: Month,
-    today: Date,
+/// What may be seen of what things cost, and when.
+pub(crate) struct Reckoned {
+    pub(crate) lines: Vec<Line>,
+    pub(crate) month: Month,
+    pub(crate) today: Date,
 }
 
-async fn reckoned(visit: &Visit) -> Result<(Visible, Reckoned), AppError> {
+/// What a caller may see of what things cost in the month that the address names.
+pub(crate) async fn reckoned(visit: &Visit) -> Result<(Visible, Reckoned), AppError> {
     let visible = visit.visible().await?;
     let cluster = &visit.state.cluster;
     let products = cluster.products();

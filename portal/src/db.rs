@@ -4,6 +4,7 @@
 //! a test can prepare all of them on both engines. Columns are BIGINT, TEXT and DOUBLE PRECISION; sums are cast to BIGINT.
 
 pub mod acts;
+pub mod api_tokens;
 pub mod audit;
 pub mod backup;
 pub mod bulletins;
@@ -47,6 +48,7 @@ pub(crate) use statements;
 /// Every statement of the portal, by the file that has it.
 pub const STATEMENTS: &[(&str, &[(&str, &str)])] = &[
     ("acts", acts::ALL),
+    ("api_tokens", api_tokens::ALL),
     ("audit", audit::ALL),
     ("bulletins", bulletins::ALL),
     ("drafts", drafts::ALL),

@@ -12,7 +12,9 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 
+use crate::acts::request_id;
 use crate::ages;
+use crate::api;
 use crate::cluster::{Cluster, ClusterError};
 use crate::i18n::Lang;
 use crate::identity;
@@ -184,7 +186,8 @@ impl AppError {
         Self::NoDatabase
     }
 
-    const fn status_and_key(&self) -> (StatusCode, &'static str) {
+    /// The status of its answer, and the key of its words.
+    pub(crate) const fn status_and_key(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NoPage => (StatusCode::NOT_FOUND, "no-page"),
             Self::SignInNeeded { .. } => (StatusCode::UNAUTHORIZED, "sign-in"),
@@ -239,6 +242,12 @@ pub async fn respond(
     request: Request,
     next: Next,
 ) -> Response {
+    if api::is_of(&reader.path) {
+        let lang = api::call::lang(request.headers());
+        let id = request_id(request.headers()).to_owned();
+        let response = next.run(request).await;
+        return api::problem::worded(lang, &reader.path, &id, response);
+    }
     let session = identity::session(request.extensions());
     let fragment = request.headers().contains_key("hx-request") || reader.path == "/events";
     let response = next.run(request).await;

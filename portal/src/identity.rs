@@ -8,6 +8,8 @@ pub mod oidc;
 pub mod sessions;
 pub mod sign_in;
 pub mod step_up;
+pub mod token_page;
+pub mod tokens;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{COOKIE, REFERER, SET_COOKIE, USER_AGENT};

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod acts;
 pub mod ages;
+pub mod api;
 pub mod approvals;
 pub mod args;
 pub mod assets;

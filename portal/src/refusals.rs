@@ -54,6 +54,15 @@ pub fn by_policy(lang: Lang, sentence: &str) -> Told {
     wording.refused(&refusal)
 }
 
+/// The reason of the catalogue that a refusal gives, with its figures.
+#[must_use]
+pub fn known(refusal: &Refusal) -> Option<(Reason, BTreeMap<String, String>)> {
+    // Policies begin with their own name: `grant-authority: …`.
+    let bare = refusal.sentence.split_once(": ").map(|(_, rest)| rest);
+    let mut candidates = std::iter::once(refusal.sentence.as_str()).chain(bare);
+    candidates.find_map(|sentence| Reason::recognise("en", sentence.trim_end_matches('.')))
+}
+
 /// A refusal, ready for a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
@@ -140,12 +149,7 @@ impl Wording {
         if let Some((rule, figures)) = recognised(&refusal.sentence) {
             return self.by_rule(rule, &figures, &refusal.sentence);
         }
-        // Policies begin with their own name: `grant-authority: …`.
-        let bare = refusal.sentence.split_once(": ").map(|(_, rest)| rest);
-        let candidates = std::iter::once(refusal.sentence.as_str()).chain(bare);
-        let mut known = candidates
-            .filter_map(|sentence| Reason::recognise("en", sentence.trim_end_matches('.')));
-        if let Some((reason, params)) = known.next() {
+        if let Some((reason, params)) = known(refusal) {
             let (happened, todo) = self.reason(reason.as_str(), &params, &refusal.sentence);
             return Told {
                 happened,

@@ -95,7 +95,7 @@ impl Filter {
             phase: get("phase"),
             type_: get("type"),
             tenant: get("tenant"),
-            mine: get("mine") == "1",
+            mine: ["1", "true"].contains(&get("mine").as_str()),
             sort: get("sort"),
             page: get("page").parse().unwrap_or(0),
         }
@@ -225,6 +225,11 @@ pub fn visible(visit: &Visit, visible: &Visible) -> Vec<Arc<ResourceRequest>> {
 /// The hub gives no answer.
 pub async fn list(visit: Visit) -> Result<Response, AppError> {
     live::answer(&visit.reader, &draw_list(&visit).await?)
+}
+
+/// The requests that an address asks for, narrowed and ordered as the page has them.
+pub(crate) fn listed(visit: &Visit, visible: &Visible) -> Vec<Arc<ResourceRequest>> {
+    ordered(visit, visible, &Filter::of(&visit.reader))
 }
 
 fn ordered(visit: &Visit, visible_: &Visible, filter: &Filter) -> Vec<Arc<ResourceRequest>> {

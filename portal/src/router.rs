@@ -15,23 +15,23 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
-use self::Gives::{Asset, Events, Hop, Pdf, Text};
+use self::Gives::{Asset, Events, Hop, Json, Pdf, Text};
 use self::routes::Routes;
 pub use self::routes::{Gives, Route};
 
 use crate::audit::page;
 use crate::error::{self, AppError};
 use crate::identity::oidc::pages as provider;
-use crate::identity::{self, demo as demo_sign_in, mine, sign_in, step_up};
+use crate::identity::{self, demo as demo_sign_in, mine, sign_in, step_up, token_page};
 use crate::notify::page as notifications;
 use crate::paper::application;
 use crate::state::AppState;
 use crate::tenants::members;
 use crate::work_orders::report;
 use crate::{
-    acts, approvals, assets, bulletins, catalog, costs, events, headers, metrics, mine as desk,
-    objects, overview, platforms, reader, requests, search, server, tenants, trends, way_in,
-    windows, wizard, work_orders,
+    acts, api, approvals, assets, bulletins, catalog, costs, events, headers, metrics,
+    mine as desk, objects, overview, platforms, reader, requests, search, server, tenants, trends,
+    way_in, windows, wizard, work_orders,
 };
 
 /// The header that carries a request's id.
@@ -46,6 +46,7 @@ pub fn pages(state: AppState) -> Router {
     let (demo, oidc) = (state.demo, state.oidc.is_some());
     let routes = dynamic(demo, oidc)
         .into_router()
+        .merge(api::routes())
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             PAGE_SECONDS,
@@ -74,7 +75,7 @@ pub fn pages(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// Every route of [`pages`], for a portal with the demo sign-in, with a provider, or with both.
+/// Every route of [`pages`] but the operations of the API (`api::operations`), for a portal with the demo sign-in, with a provider, or with both.
 #[must_use]
 pub fn list(demo: bool, oidc: bool) -> Vec<Route> {
     dynamic(demo, oidc).and(of_assets()).into_list()
@@ -151,7 +152,7 @@ fn of_requests() -> Routes {
         .act("/drafts/{id}/{step}", wizard::save_step)
 }
 
-/// Somebody's own desk, what they are told, members, their sessions.
+/// Somebody's own desk, what they are told, members, their sessions, and what programs of theirs need.
 fn of_people() -> Routes {
     Routes::default()
         .page("/mine", desk::page)
@@ -167,6 +168,11 @@ fn of_people() -> Routes {
         .get("/notifications/{id}", Hop, notifications::open)
         .page("/sessions", mine::page)
         .act("/sessions", mine::end)
+        .page("/tokens", token_page::page)
+        .act("/tokens", token_page::make)
+        .act("/tokens/revoke", token_page::revoke)
+        .page("/api", api::page::page)
+        .get(api::DOCUMENT, Json, api::document::serve)
 }
 
 /// What the operations provider works off, and what is announced.

@@ -30,12 +30,12 @@ const LONGEST: usize = 128;
 /// Something that can be found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    kind: &'static str,
-    id: String,
-    zh: String,
-    en: String,
-    about: String,
-    href: String,
+    pub(crate) kind: &'static str,
+    pub(crate) id: String,
+    pub(crate) zh: String,
+    pub(crate) en: String,
+    pub(crate) about: String,
+    pub(crate) href: String,
 }
 
 /// How well something fits: the smaller, the better.
@@ -277,7 +277,12 @@ fn named<'a>(id: &'a str, name: &'a DisplayName) -> [&'a str; 3] {
     [id, &name.zh, name.en.as_deref().unwrap_or_default()]
 }
 
-async fn found(visit: &Visit, visible: &Visible, q: &str) -> Result<Vec<Entry>, AppError> {
+/// What is found, the best first.
+pub(crate) async fn found(
+    visit: &Visit,
+    visible: &Visible,
+    q: &str,
+) -> Result<Vec<Entry>, AppError> {
     let Some(q) = question(q) else {
         return Ok(Vec::new());
     };

@@ -174,6 +174,8 @@ export async function province(browser, url) {
       "my-orders": "/work-orders",
       notifications: "/notifications",
       sessions: "/sessions",
+      tokens: "/tokens",
+      api: "/api",
       "step-up": "/sign-in/again?next=/",
     }),
     ...of("operations", { "work-orders": "/work-orders", "work-order": made.orders.find((href) => href !== made.fault), fault: made.fault }),

@@ -17,6 +17,9 @@ const HELM: &str = "helm.sh/helm/v4/cmd/helm@v4.3.1";
 /// The mail server that tests send to.
 const MAIL: &str = "aiosmtpd==1.4.6";
 
+/// What fuzzes the API.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> &'static Path {
@@ -83,10 +86,20 @@ pub fn helm() -> Result<PathBuf> {
 
 /// A Python with a mail server (aiosmtpd, from PyPI) in an environment of its own.
 pub fn mail_python() -> Result<PathBuf> {
-    let home = cache()?.join("python").join(MAIL.replace("==", "-"));
+    Ok(environment(MAIL)?.join("bin/python"))
+}
+
+/// Schemathesis (from PyPI) in an environment of its own: the program that fuzzes an API by its description.
+pub fn schemathesis() -> Result<PathBuf> {
+    Ok(environment(SCHEMATHESIS)?.join("bin/st"))
+}
+
+/// A Python environment with one package and what that needs, made when it is not in the cache yet.
+fn environment(package: &str) -> Result<PathBuf> {
+    let home = cache()?.join("python").join(package.replace("==", "-"));
     let (python, done) = (home.join("bin/python"), home.join("complete"));
     if done.exists() {
-        return Ok(python);
+        return Ok(home);
     }
     let dir = home.parent().context("a target has a directory")?;
     fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
@@ -94,10 +107,10 @@ pub fn mail_python() -> Result<PathBuf> {
     lock.lock()?;
     if !done.exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", MAIL]))?;
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", package]))?;
         fs::write(done, "")?;
     }
-    Ok(python)
+    Ok(home)
 }
 
 /// Cargo in the repository, as from a shell. What the cargo that runs us says of our own package is left out: build

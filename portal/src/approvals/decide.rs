@@ -82,7 +82,7 @@ pub(crate) async fn draw(visit: &Visit, tenant: &str, name: &str) -> Result<Deci
 
 /// What a decision is about, in a digest: what becomes of grants, work, cost, and what stands against it. What the pool has left
 /// beside it may move.
-fn shown(ground: Option<&Ground>, request: &ResourceRequest) -> String {
+pub(crate) fn shown(ground: Option<&Ground>, request: &ResourceRequest) -> String {
     let mut hasher = DefaultHasher::new();
     if let Some(ground) = ground {
         let holds = request
@@ -103,7 +103,7 @@ fn shown(ground: Option<&Ground>, request: &ResourceRequest) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-fn ground_of(visit: &Visit, request: &ResourceRequest) -> Option<Ground> {
+pub(crate) fn ground_of(visit: &Visit, request: &ResourceRequest) -> Option<Ground> {
     Ground::of(
         &visit.state.cluster,
         &requests::tenant(request),
@@ -135,7 +135,7 @@ pub(super) fn stands_against(
 }
 
 /// That somebody else was quicker, and who.
-pub(super) fn stale(lang: Lang, wording: &Wording, request: &ResourceRequest) -> Told {
+pub(crate) fn stale(lang: Lang, wording: &Wording, request: &ResourceRequest) -> Told {
     let mut told = wording.refusal(&WriteError::Stale);
     if let Some(by) = super::decided_by(lang, request) {
         told.happened = by;
@@ -222,7 +222,7 @@ async fn whole(
 }
 
 /// How many entries there were when the page was made: decisions, delegations, opinions.
-fn seen(request: &ResourceRequest) -> String {
+pub(crate) fn seen(request: &ResourceRequest) -> String {
     let spec = &request.spec;
     format!(
         "{}-{}-{}",
@@ -313,7 +313,9 @@ pub async fn post(
         _ => decide(&visit, &wording, author, &request, &fields).await,
     };
     let (status, told) = match written {
-        Ok(done) => return Ok(Redirect::to(&format!("/approvals?done={done}")).into_response()),
+        Ok((done, _)) => {
+            return Ok(Redirect::to(&format!("/approvals?done={done}")).into_response());
+        }
         Err(No::Wrong(key)) => (
             http::StatusCode::UNPROCESSABLE_ENTITY,
             Told {
@@ -339,7 +341,7 @@ pub async fn post(
 }
 
 /// Why nothing was written.
-enum No {
+pub(crate) enum No {
     /// What was filled in is wrong.
     Wrong(&'static str),
     /// It is otherwise than it was shown.
@@ -359,13 +361,14 @@ fn unchanged(fields: &Fields, request: &ResourceRequest, nth: usize) -> Result<(
     }
 }
 
-async fn decide(
+/// Decides a request as it was seen, and gives it as it is then.
+pub(crate) async fn decide(
     visit: &Visit,
     wording: &Wording,
     author: Author<'_>,
     request: &ResourceRequest,
     fields: &Fields,
-) -> Result<&'static str, No> {
+) -> Result<(&'static str, ResourceRequest), No> {
     let said = super::outcome(fields).map_err(No::Wrong)?;
     unchanged(fields, request, 0)?;
     let outcome = said.0;
@@ -392,20 +395,22 @@ async fn decide(
         .cluster
         .append(author, request, "decisions", &decision)
         .await;
-    appended.map_err(No::Write)?;
-    Ok(match outcome {
+    let request = appended.map_err(No::Write)?;
+    let done = match outcome {
         DecisionOutcome::Approve => "approved",
         DecisionOutcome::Return => "returned",
         DecisionOutcome::Reject => "rejected",
-    })
+    };
+    Ok((done, request))
 }
 
-async fn hand_on(
+/// Hands the stage on, and gives the request as it is then.
+pub(crate) async fn hand_on(
     visit: &Visit,
     author: Author<'_>,
     request: &ResourceRequest,
     fields: &Fields,
-) -> Result<&'static str, No> {
+) -> Result<(&'static str, ResourceRequest), No> {
     unchanged(fields, request, 1)?;
     let stage = standing::current(request).ok_or(No::Write(WriteError::Stale))?;
     let entry = Delegation {
@@ -425,15 +430,18 @@ async fn hand_on(
         .cluster
         .append(author, request, "delegations", &entry)
         .await;
-    appended.map(|_| "delegated").map_err(No::Write)
+    appended
+        .map(|request| ("delegated", request))
+        .map_err(No::Write)
 }
 
-async fn advise(
+/// Gives an opinion, and gives the request as it is then.
+pub(crate) async fn advise(
     visit: &Visit,
     author: Author<'_>,
     request: &ResourceRequest,
     fields: &Fields,
-) -> Result<&'static str, No> {
+) -> Result<(&'static str, ResourceRequest), No> {
     unchanged(fields, request, 2)?;
     let stage = [Stage::Technical, Stage::Expert]
         .into_iter()
@@ -454,5 +462,7 @@ async fn advise(
         .cluster
         .append(author, request, "opinions", &entry)
         .await;
-    appended.map(|_| "advised").map_err(No::Write)
+    appended
+        .map(|request| ("advised", request))
+        .map_err(No::Write)
 }

@@ -102,7 +102,7 @@ pub async fn roles(visit: &Visit, request: &ResourceRequest) -> Result<Roles, Ap
 
 /// The requests that wait for a person, among those that they may see. Asked about are those that name the person, and all of
 /// them only for whoever holds a verb everywhere.
-pub(super) async fn waiting(
+pub(crate) async fn waiting(
     visit: &Visit,
     visible: &Visible,
 ) -> Result<Vec<(Arc<ResourceRequest>, Roles)>, AppError> {

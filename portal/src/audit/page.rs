@@ -26,7 +26,7 @@ const ROWS: i64 = 50;
 /// Rows of a file; more are exported at a terminal.
 const ROWS_OF_A_FILE: i64 = 10_000;
 /// What may be chosen of; everything else is typed.
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 17] = [
     "create",
     "update",
     "status",
@@ -37,6 +37,8 @@ const VERBS: [&str; 15] = [
     "sign-in",
     "sign-out",
     "end-session",
+    "make-token",
+    "revoke-token",
     "export",
     "archive",
     "way-in",
@@ -98,7 +100,8 @@ struct AuditPage {
 }
 
 impl Filter {
-    fn of(visit: &Visit) -> Self {
+    /// What the address asks for.
+    pub(crate) fn of(visit: &Visit) -> Self {
         let uri = format!("/?{}", visit.reader.query)
             .parse::<http::Uri>()
             .unwrap_or_default();
@@ -107,7 +110,8 @@ impl Filter {
             .unwrap_or_default()
     }
 
-    fn narrow(&self, limit: i64) -> Narrow {
+    /// The same, for the database.
+    pub(crate) fn narrow(&self, limit: i64) -> Narrow {
         let text = |text: &String| text.trim().to_owned();
         Narrow {
             actor: text(&self.actor),
@@ -224,7 +228,8 @@ pub async fn csv(visit: Visit) -> Result<Response, AppError> {
     export::table(&visit, table)
 }
 
-async fn rows(visit: &Visit, narrow: &Narrow) -> Result<Vec<Row>, AppError> {
+/// Rows of the ledger, to who may see them.
+pub(crate) async fn rows(visit: &Visit, narrow: &Narrow) -> Result<Vec<Row>, AppError> {
     if !is_auditor(visit).await? {
         return Err(AppError::NoPage);
     }

@@ -4,11 +4,14 @@ use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderMap;
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::sessions::{Arrival, Way, same_secret};
 use super::{User, agent, begin, cookie, safe_next};
 use crate::acts;
+use crate::db::{micros, people};
 use crate::error::AppError;
 use crate::state::AppState;
 
@@ -85,6 +88,20 @@ pub struct Choice {
     token: String,
 }
 
+/// Notes who has signed in with which groups: a token of the API is worth no more than that.
+async fn known(state: &AppState, user: &User, now: Timestamp) -> Result<(), AppError> {
+    let Some(records) = &state.records else {
+        return Ok(());
+    };
+    let contents = json!({ "groups": user.groups }).to_string();
+    let named = (&*user.name, "");
+    let noted = async {
+        let mut connection = records.db.acquire().await?;
+        people::seen(&mut connection, named, &contents, micros(now)).await
+    };
+    noted.await.map_err(|error| AppError::database(&error))
+}
+
 /// Takes a post.
 ///
 /// # Errors
@@ -115,6 +132,7 @@ pub async fn enter(
     state.record(acts::act(&user, "sign-in", &headers))?;
     tracing::info!(user.name = post.user, "signed in by the demo form");
     let now = crate::background::now();
+    known(&state, &user, now).await?;
     let arrival = Arrival {
         user,
         level: String::new(),

@@ -15,8 +15,8 @@ use serde_json::Value;
 use super::{page, standing};
 use crate::access::within;
 use crate::acts::request_id;
-use crate::cluster::Kind;
 use crate::cluster::write::{Author, WriteError};
+use crate::cluster::{Cluster, Kind};
 use crate::error::AppError;
 use crate::fields::{Choice, Field, Group, Input};
 use crate::forms::{self, Fields};
@@ -143,9 +143,15 @@ impl Act {
         let mut groups = vec![Group::new("", fields)];
         // Ids are unique on a page with several forms.
         for field in groups.iter_mut().flat_map(|group| &mut group.fields) {
-            field.id = format!("{}-{}", self.code(), field.id);
+            field.id = self.field(&field.id);
         }
         groups
+    }
+
+    /// What a field of it is called in a form.
+    #[must_use]
+    pub fn field(self, name: &str) -> String {
+        format!("{}-{name}", self.code())
     }
 
     fn purpose(self, request: &ResourceRequest) -> String {
@@ -155,7 +161,7 @@ impl Act {
 
     /// The entry that a form makes; the key of what is wrong with it.
     fn entry(self, fields: &Fields, by: &str) -> Result<Value, &'static str> {
-        let get = |name: &str| fields.get(&format!("{}-{name}", self.code())).to_owned();
+        let get = |name: &str| fields.get(&self.field(name)).to_owned();
         let by = by.to_owned();
         let comment = Some(get("comment")).filter(|text| !text.is_empty());
         let entry = match self {
@@ -269,6 +275,31 @@ pub(super) async fn decides_here(
     Ok(waits && crate::approvals::roles(visit, request).await?.any())
 }
 
+/// Why nothing was done about a request.
+#[derive(Debug)]
+pub enum No {
+    /// What was said is wrong; the key of what.
+    Wrong(&'static str),
+    /// The hub says no.
+    Write(WriteError),
+}
+
+/// Does something about a request as it was seen, and gives it as it is then.
+///
+/// # Errors
+/// What was said is wrong, or the hub says no.
+pub async fn perform(
+    cluster: &Cluster,
+    author: Author<'_>,
+    act: Act,
+    request: &ResourceRequest,
+    fields: &Fields,
+) -> Result<ResourceRequest, No> {
+    let entry = act.entry(fields, &author.user.name).map_err(No::Wrong)?;
+    let appended = cluster.append(author, request, act.list(), &entry).await;
+    appended.map_err(No::Write)
+}
+
 /// Does something about a request.
 ///
 /// # Errors
@@ -294,16 +325,10 @@ pub async fn act(
     };
     let lang = visit.reader.lang;
     let refused = if fields.get("seen") == act.count(&request).to_string() {
-        match act.entry(&fields, &user.name) {
-            Ok(entry) => {
-                let appended = visit
-                    .state
-                    .cluster
-                    .append(author, request.as_ref(), act.list(), &entry)
-                    .await;
-                appended.err()
-            }
-            Err(key) => {
+        match perform(&visit.state.cluster, author, act, &request, &fields).await {
+            Ok(_) => None,
+            Err(No::Write(error)) => Some(error),
+            Err(No::Wrong(key)) => {
                 let told = crate::refusals::Told {
                     happened: lang.t(key).to_owned(),
                     ..Default::default()

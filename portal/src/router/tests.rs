@@ -55,6 +55,20 @@ pub(crate) async fn with_records(
 }
 
 impl Browser {
+    /// Its cookies, as a header says them.
+    pub(crate) fn cookies(&self) -> &str {
+        &self.cookies
+    }
+
+    /// Sends a request as it is: gives the status, the headers, and the body as JSON.
+    pub(crate) async fn ask_json(&self, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
+        let response = self.ask(request).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body(), 10_000_000).await.unwrap();
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        (status, headers, body)
+    }
+
     /// Sends a form of this portal: gives the status, where it leads to, and the page.
     pub(crate) async fn send(&self, path: &str, form: &str) -> (StatusCode, String, String) {
         let request = Request::post(path)
@@ -245,6 +259,7 @@ async fn every_page_says_no_to_everything_inline_and_has_nothing_inline() {
         "/tenants/renshe/members",
         "/mine",
         "/work-orders",
+        "/api",
         "/nothing",
     ] {
         let (_, headers, page) = browser.get(path).await;

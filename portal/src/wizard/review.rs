@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use crds::keys::tenant_namespace;
-use crds::resource_request::{ResourceRequest, ResourceRequestSpec};
+use crds::resource_request::{Application, ResourceRequest, ResourceRequestSpec};
 use crds::{InformationSystem, information_system as system};
 use http::{HeaderMap, StatusCode};
 use kube::ResourceExt as _;
@@ -13,6 +13,7 @@ use serde_json::json;
 use super::check::Step;
 use super::{Open, item_word, kind_word};
 use crate::acts;
+use crate::cluster::Cluster;
 use crate::cluster::write::{Author, WriteError};
 use crate::db::drafts;
 use crate::error::AppError;
@@ -385,10 +386,27 @@ async fn send(open: &Open, author: Author<'_>) -> Result<(), WriteError> {
             Err(error) => return Err(error),
         }
     }
+    let application = open.form.application(&open.ground);
+    let place = (open.form.tenant.as_str(), name_of(open));
+    submission(cluster, author, place, application)
+        .await
+        .map(drop)
+}
+
+/// Submits an application as its author: how the wizard and the API make a request, and the only way.
+///
+/// # Errors
+/// The hub says no.
+pub async fn submission(
+    cluster: &Cluster,
+    author: Author<'_>,
+    (tenant, name): (&str, String),
+    application: Application,
+) -> Result<ResourceRequest, WriteError> {
     let spec = ResourceRequestSpec {
         classified: false,
         applicant: Some(author.user.name.clone()),
-        application: open.form.application(&open.ground),
+        application,
         decisions: Vec::new(),
         opinions: Vec::new(),
         answers: Vec::new(),
@@ -398,9 +416,9 @@ async fn send(open: &Open, author: Author<'_>) -> Result<(), WriteError> {
         acceptance: Vec::new(),
         rating: Vec::new(),
     };
-    let mut request = ResourceRequest::new(&name_of(open), spec);
-    request.metadata.namespace = Some(namespace);
-    cluster.create(author, &request).await.map(drop)
+    let mut request = ResourceRequest::new(&name, spec);
+    request.metadata.namespace = Some(tenant_namespace(tenant));
+    cluster.create(author, &request).await
 }
 
 fn new_system(open: &Open, namespace: &str) -> Option<InformationSystem> {

@@ -14,8 +14,8 @@ use kube::ResourceExt as _;
 use super::{Row, row, visible};
 use crate::acts::request_id;
 use crate::ages::{self, Moment};
-use crate::cluster::write::Author;
-use crate::cluster::{Kind, Question};
+use crate::cluster::write::{Author, WriteError};
+use crate::cluster::{Cluster, Kind, Question};
 use crate::error::AppError;
 use crate::forms::{Fields, token};
 use crate::health::{Health, Wording};
@@ -27,7 +27,7 @@ use crate::platforms::Fact;
 use crate::requests::words;
 
 /// What a step may report.
-const STEPS: [StepState; 4] = [
+pub(crate) const STEPS: [StepState; 4] = [
     StepState::Accepted,
     StepState::InProgress,
     StepState::Done,
@@ -61,7 +61,11 @@ struct OrderPage {
 live!(OrderPage: "banners" => as_banners, "head" => as_head, "steps" => as_steps, "code" => as_code);
 
 /// One order, where the person may see it.
-async fn order(visit: &Visit, tenant: &str, name: &str) -> Result<Arc<WorkOrder>, AppError> {
+pub(crate) async fn order(
+    visit: &Visit,
+    tenant: &str,
+    name: &str,
+) -> Result<Arc<WorkOrder>, AppError> {
     let namespace = tenant_namespace(tenant);
     let mut orders = visible(visit).await?.into_iter();
     let found = orders
@@ -221,6 +225,24 @@ fn facts(wording: &Wording, order: &WorkOrder, row: &Row) -> Vec<Fact> {
     .collect()
 }
 
+/// Takes a step of an order as it was seen, and gives the order as it is then.
+///
+/// # Errors
+/// The hub says no.
+pub async fn take(
+    cluster: &Cluster,
+    author: Author<'_>,
+    order: &WorkOrder,
+    (state, comment): (StepState, Option<String>),
+) -> Result<WorkOrder, WriteError> {
+    let entry = Progress {
+        by: author.user.name.clone(),
+        state,
+        comment,
+    };
+    cluster.append(author, order, "progress", &entry).await
+}
+
 /// Appends a step, as the person who takes it.
 ///
 /// # Errors
@@ -235,22 +257,14 @@ pub async fn step(
     fields.check(&visit.session, &purpose_of(&order))?;
     let mut steps = STEPS.into_iter();
     let state = steps.find(|step| format!("{step:?}") == fields.get("state"));
-    let entry = Progress {
-        by: visit.session.user.name.clone(),
-        state: state.ok_or(AppError::FormExpired)?,
-        comment: fields.some("comment"),
-    };
+    let state = state.ok_or(AppError::FormExpired)?;
     let author = Author {
         user: &visit.session.user,
         request_id: request_id(&headers),
         dry: false,
     };
-    let written = visit
-        .state
-        .cluster
-        .append(author, order.as_ref(), "progress", &entry)
-        .await;
-    match written {
+    let said = (state, fields.some("comment"));
+    match take(&visit.state.cluster, author, &order, said).await {
         Ok(_) => {
             Ok(Redirect::to(&format!("/work-orders/{tenant}/{name}?done=step")).into_response())
         }

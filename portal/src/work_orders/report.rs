@@ -12,8 +12,8 @@ use http::HeaderMap;
 
 use crate::access::{Visible, within};
 use crate::acts::request_id;
-use crate::cluster::Kind;
-use crate::cluster::write::Author;
+use crate::cluster::write::{Author, WriteError};
+use crate::cluster::{Cluster, Kind};
 use crate::db::new_id;
 use crate::error::AppError;
 use crate::forms::{Fields, token};
@@ -127,7 +127,7 @@ async fn draw(
     Ok(Html(report.render()?).into_response())
 }
 
-fn wrong(visit: &Visit, fields: &Fields) -> Vec<(&'static str, &'static str)> {
+pub(crate) fn wrong(visit: &Visit, fields: &Fields) -> Vec<(&'static str, &'static str)> {
     let lang = visit.reader.lang;
     let mut errors = Vec::new();
     let mut unless = |good: bool, field: &'static str, key: &'static str| {
@@ -159,16 +159,15 @@ fn wrong(visit: &Visit, fields: &Fields) -> Vec<(&'static str, &'static str)> {
     errors
 }
 
-/// Makes the order, as the person who reports.
+/// Makes the order that a report says, as the person who reports.
 ///
 /// # Errors
-/// The form is not this session's, or the hub gives no answer.
-pub async fn send(visit: Visit, headers: HeaderMap, fields: Fields) -> Result<Response, AppError> {
-    fields.check(&visit.session, PURPOSE)?;
-    let errors = wrong(&visit, &fields);
-    if !errors.is_empty() {
-        return draw(&visit, fields, errors, None).await;
-    }
+/// The hub says no.
+pub async fn make(
+    cluster: &Cluster,
+    author: Author<'_>,
+    fields: &Fields,
+) -> Result<WorkOrder, WriteError> {
     let spec = WorkOrderSpec {
         purpose: Purpose::Fault,
         title: fields.get("title").to_owned(),
@@ -185,18 +184,31 @@ pub async fn send(visit: Visit, headers: HeaderMap, fields: Fields) -> Result<Re
         due: None,
         progress: Vec::new(),
     };
+    let mut order = WorkOrder::new(fields.get("name"), spec);
+    order.metadata.namespace = Some(tenant_namespace(fields.get("tenant")));
+    cluster.create(author, &order).await
+}
+
+/// Makes the order, as the person who reports.
+///
+/// # Errors
+/// The form is not this session's, or the hub gives no answer.
+pub async fn send(visit: Visit, headers: HeaderMap, fields: Fields) -> Result<Response, AppError> {
+    fields.check(&visit.session, PURPOSE)?;
+    let errors = wrong(&visit, &fields);
+    if !errors.is_empty() {
+        return draw(&visit, fields, errors, None).await;
+    }
     let tenant = fields.get("tenant").to_owned();
     let namespace = tenant_namespace(&tenant);
-    let mut order = WorkOrder::new(fields.get("name"), spec);
-    order.metadata.namespace = Some(namespace.clone());
     let author = Author {
         user: &visit.session.user,
         request_id: request_id(&headers),
         dry: false,
     };
-    match visit.state.cluster.create(author, &order).await {
+    match make(&visit.state.cluster, author, &fields).await {
         // A second click finds what the first one made.
-        Ok(_) | Err(crate::cluster::write::WriteError::Exists) => {
+        Ok(_) | Err(WriteError::Exists) => {
             let tenant = tenant_of_namespace(&namespace).unwrap_or_default();
             let name = fields.get("name");
             Ok(
