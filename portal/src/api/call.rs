@@ -127,7 +127,7 @@ impl Call {
                 "." => "body".to_owned(),
                 path => format!("body.{path}"),
             };
-            Problem::of("bad-body")
+            Problem::of("bad-field")
                 .field(&field)
                 .with("field", &field)
                 .with("why", &error.inner().to_string())
@@ -147,7 +147,7 @@ impl Call {
         match said {
             None => Ok(other()?),
             Some(name) if is_name(&name) && !name.contains('.') && name.len() <= most => Ok(name),
-            Some(name) => Err(Problem::of("bad-body")
+            Some(name) => Err(Problem::of("bad-field")
                 .field("body.name")
                 .with("field", "body.name")
                 .with(

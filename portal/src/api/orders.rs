@@ -104,10 +104,7 @@ struct NewStep {
 #[derive(Debug, Deserialize, JsonSchema)]
 struct NewFault {
     /// The platform.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 63))]
     platform: String,
     /// What it is about, in a line.
     #[schemars(length(min = 1, max = 128))]

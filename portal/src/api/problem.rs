@@ -37,7 +37,7 @@ struct What {
 }
 
 /// The problems that are the API's own, by the status that says so.
-const OWN: [(&str, StatusCode); 15] = [
+const OWN: [(&str, StatusCode); 16] = [
     ("unknown-parameter", StatusCode::BAD_REQUEST),
     ("bad-parameter", StatusCode::BAD_REQUEST),
     ("bad-body", StatusCode::BAD_REQUEST),
@@ -51,6 +51,7 @@ const OWN: [(&str, StatusCode); 15] = [
     ("not-acceptable", StatusCode::NOT_ACCEPTABLE),
     ("too-large", StatusCode::PAYLOAD_TOO_LARGE),
     ("no-json", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ("bad-field", StatusCode::UNPROCESSABLE_ENTITY),
     ("invalid", StatusCode::UNPROCESSABLE_ENTITY),
     ("changed", StatusCode::CONFLICT),
 ];

@@ -231,8 +231,8 @@ async fn what_is_wrong_is_named() {
     let decide = "/requests/renshe/x/decisions";
     for (body, status, field) in [
         ("{", 400, "body"),
-        ("[]", 400, "body"),
-        (r#"{"outcome": "Maybe"}"#, 400, "body.outcome"),
+        ("[]", 422, "body"),
+        (r#"{"outcome": "Maybe"}"#, 422, "body.outcome"),
         (r#"{"outcome": "Approve", "colour": 1}"#, 400, "body.colour"),
     ] {
         let (got, _, problem) = program.post(decide, body).await;

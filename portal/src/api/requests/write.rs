@@ -163,6 +163,12 @@ fn application(call: &Call) -> Result<(Application, String), Problem> {
     Ok((said.application, name))
 }
 
+/// Whether a rule of the hub, or a name that is taken, stands against what has the right shape and may be asked.
+fn is_a_rule(error: &WriteError) -> bool {
+    matches!(error, WriteError::Refused(refusal) if refusal.policy.is_some())
+        || matches!(error, WriteError::Exists)
+}
+
 /// What an application would do, and what the hub's rules say of it: nothing is stored.
 pub(super) async fn preview(call: Call) -> Result<Reply, Problem> {
     let ground = ground(&call).await?;
@@ -175,7 +181,7 @@ pub(super) async fn preview(call: Call) -> Result<Reply, Problem> {
     let tried = submission(&visit.state.cluster, call.author(true), place, application).await;
     effect["refusal"] = match tried {
         Ok(_) => serde_json::Value::Null,
-        Err(error @ WriteError::NoAnswer(_)) => return Err(Problem::of_write(&wording, &error)),
+        Err(error) if !is_a_rule(&error) => return Err(Problem::of_write(&wording, &error)),
         Err(error) => {
             let told = wording.refusal(&error);
             json!({ "detail": told.happened, "wayOut": told.todo, "fields": told.fields, "original": told.original })
