@@ -26,7 +26,7 @@ const SCRIPTS: [&str; 3] = [
     "portal.js",
 ];
 /// The icons that templates use: one sprite.
-const ICONS: [&str; 19] = [
+const ICONS: [&str; 20] = [
     "grid-1x2",
     "people",
     "hdd-stack",
@@ -46,6 +46,7 @@ const ICONS: [&str; 19] = [
     "tools",
     "search",
     "printer",
+    "journal-check",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -12,12 +12,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crds::approval::Stage;
 use crds::governance_profile::Thresholds;
 use crds::keys::{tenant_namespace, tenant_of_namespace};
 use crds::{CloudPlatform, Site, Tenant, TenantQuota};
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::ResourceExt as _;
 
+use crate::approvals::duties;
+use crate::audit::page::question as ledger;
 use crate::cluster::{Cluster, ClusterError, Kind, Question};
 use crate::health::Names;
 use crate::identity::User;
@@ -86,6 +89,15 @@ impl Scope {
     }
 }
 
+/// What a person has a part in, for their rail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Duties {
+    /// Deciding: named somewhere, or holding a stage's verb.
+    pub decides: bool,
+    /// Reading the ledger.
+    pub audits: bool,
+}
+
 /// What one person may see, at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Visible {
@@ -107,6 +119,8 @@ pub struct Visible {
     pub all_quotas: bool,
     /// The namespaces whose requests may be seen.
     pub requests: Scope,
+    /// What they have a part in.
+    pub duties: Duties,
     /// The kinds that may be listed everywhere.
     pub general: BTreeSet<Kind>,
     /// What things are called, also some of which no more than the name may be known.
@@ -236,6 +250,27 @@ impl Access {
         ))
     }
 
+    /// What a person has a part in.
+    async fn duties(
+        &self,
+        cluster: &Cluster,
+        user: &User,
+        (tenants, platforms): (&[Arc<Tenant>], &[Arc<CloudPlatform>]),
+    ) -> Result<Duties, ClusterError> {
+        let audits = self.may(cluster, user, ledger()).await?;
+        let mut duties = Duties {
+            decides: duties::is_named(user, tenants, platforms, &cluster.requests()),
+            audits,
+        };
+        if duties.decides {
+            return Ok(duties);
+        }
+        let asked = Stage::ALL.map(|stage| self.may(cluster, user, duties::everywhere(stage)));
+        let answers = futures::future::try_join_all(asked).await?;
+        duties.decides = answers.contains(&true);
+        Ok(duties)
+    }
+
     /// Everything that a person may see now.
     ///
     /// # Errors
@@ -249,6 +284,7 @@ impl Access {
             general.all(Kind::Tenant),
             general.all(Kind::TenantQuota),
         );
+        let duties = self.duties(cluster, user, (&tenants, &platforms)).await?;
         let open = namespaces(&tenants, &quotas);
         let open = if all_quotas {
             open
@@ -280,6 +316,7 @@ impl Access {
             .await?;
         Ok(Visible {
             requests,
+            duties,
             general: general.kinds(),
             names: general.names(cluster, &platforms, &tenants),
             platforms,

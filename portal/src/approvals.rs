@@ -1,6 +1,7 @@
 //! What waits for a person's decision or opinion: one by one, or several with one comment. Made for a phone first.
 
 pub mod decide;
+pub mod duties;
 mod rights;
 
 use std::sync::Arc;

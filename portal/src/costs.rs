@@ -15,6 +15,7 @@ use kube::ResourceExt as _;
 
 use crate::access::Visible;
 use crate::charts;
+use crate::cluster::Kind;
 use crate::error::AppError;
 use crate::export::{self, Table};
 use crate::figures::Resource;
@@ -147,7 +148,7 @@ pub async fn page(visit: Visit) -> Result<Response, AppError> {
             .collect(),
         total: words::yuan(all.priced),
         unpriced: all.unpriced,
-        parts: parts(&wording, &reckoned, all),
+        parts: parts(&wording, &reckoned, all, &offered(&visit, &visible)),
         near: near(&visit, &visible),
         money: money(&visit, &visible, &reckoned),
         csv: format!("/costs.csv?month={month}"),
@@ -155,7 +156,29 @@ pub async fn page(visit: Visit) -> Result<Response, AppError> {
     Ok(Html(html.render()?).into_response())
 }
 
-fn parts(wording: &Wording, reckoned: &Reckoned, all: Sum) -> Vec<Part> {
+/// What services are called, where the person may know of them.
+fn offered(visit: &Visit, visible: &Visible) -> BTreeMap<String, String> {
+    if !visible.general.contains(&Kind::ServiceOffering) {
+        return BTreeMap::new();
+    }
+    let code = visit.reader.lang.code();
+    let offerings = visit.state.cluster.offerings().into_iter();
+    offerings
+        .map(|o| {
+            (
+                o.name_any(),
+                o.spec.display_name.in_language(code).to_owned(),
+            )
+        })
+        .collect()
+}
+
+fn parts(
+    wording: &Wording,
+    reckoned: &Reckoned,
+    all: Sum,
+    offered: &BTreeMap<String, String>,
+) -> Vec<Part> {
     let (lang, when) = (wording.lang, (reckoned.month, reckoned.today));
     let lines = &reckoned.lines;
     let row = |href: Option<String>, name: &str, sum: Sum| Row {
@@ -175,9 +198,12 @@ fn parts(wording: &Wording, reckoned: &Reckoned, all: Sum) -> Vec<Part> {
     let tenants =
         tenants.map(|(id, sum)| row(Some(format!("/tenants/{id}")), wording.tenant(&id), sum));
     let offerings = sums(lines, when, |line| line.offering.clone()).into_iter();
-    let offerings = offerings.map(|(id, sum)| match id.as_str() {
-        "" => row(None, lang.t("costs.plain"), sum),
-        _ => row(Some(format!("/catalog#service-{id}")), &id, sum),
+    let offerings = offerings.map(|(id, sum)| {
+        if id.is_empty() {
+            return row(None, lang.t("costs.plain"), sum);
+        }
+        let name = offered.get(&id).unwrap_or(&id);
+        row(Some(format!("/catalog#service-{id}")), name, sum)
     });
     let platforms = sums(lines, when, |line| line.platform.clone()).into_iter();
     let platforms = platforms.map(|(id, sum)| row(None, wording.platform(&id), sum));

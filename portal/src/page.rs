@@ -283,7 +283,7 @@ impl Page {
 }
 
 /// The places of the rail: address, icon, word, and whether this person has anything there.
-fn places(visible: &Visible) -> [(&'static str, &'static str, &'static str, bool); 9] {
+fn places(visible: &Visible) -> [(&'static str, &'static str, &'static str, bool); 10] {
     [
         ("/", "grid-1x2", "nav.overview", true),
         ("/mine", "person-workspace", "nav.mine", true),
@@ -303,7 +303,7 @@ fn places(visible: &Visible) -> [(&'static str, &'static str, &'static str, bool
             "/approvals",
             "check2-square",
             "nav.approvals",
-            !visible.requests.is_none(),
+            visible.duties.decides,
         ),
         ("/work-orders", "tools", "nav.orders", true),
         (
@@ -323,6 +323,12 @@ fn places(visible: &Visible) -> [(&'static str, &'static str, &'static str, bool
             "hdd-stack",
             "nav.platforms",
             visible.all_platforms || !visible.platforms.is_empty(),
+        ),
+        (
+            "/audit",
+            "journal-check",
+            "nav.audit",
+            visible.duties.audits,
         ),
     ]
 }

@@ -144,6 +144,7 @@ fn of_requests() -> Routes {
         .act("/drafts/{id}/check", wizard::review::submit)
         .page("/drafts/{id}/items/{item}", wizard::items::item)
         .act("/drafts/{id}/items/{item}", wizard::items::save_item)
+        .act("/drafts/{id}/items/{item}/preview", wizard::items::preview)
         .act(
             "/drafts/{id}/items/{item}/remove",
             wizard::items::remove_item,

@@ -28,6 +28,8 @@ use crate::page::Page;
 /// The picture's size.
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 150.0;
+/// A narrower gap is no gap: the newest sample is a few minutes old.
+const SEEN_GAP: f64 = WIDTH / 100.0;
 /// More grants are not added up for one page.
 const GRANTS: usize = 200;
 /// Rows of the table beside a picture; the file has them all.
@@ -74,6 +76,8 @@ struct Trend {
     id: String,
     title: String,
     svg: String,
+    /// What the top of the picture stands for; its bottom is nothing.
+    top: String,
     head: [String; 3],
     rows: Vec<[String; 3]>,
     left: usize,
@@ -88,6 +92,8 @@ struct Trends {
     all: Vec<Trend>,
     csv: String,
     too_many: bool,
+    /// The first and the last moment of the pictures.
+    ends: [String; 2],
 }
 
 /// One subject: a grant, or everything on a platform.
@@ -173,7 +179,7 @@ fn across(at: i64, (from, to): (i64, i64)) -> f64 {
     ((at - from) as f64 / (to - from).max(1) as f64 * WIDTH).clamp(0.0, WIDTH)
 }
 
-/// A step line a stretch, and what is between two of them as unknown.
+/// A step line a stretch, and what is before, between and after them as unknown.
 fn path(
     rows: &Rows,
     place: usize,
@@ -182,18 +188,18 @@ fn path(
 ) -> (String, String) {
     let (mut line, mut gaps) = (String::new(), String::new());
     let up = |figure: f64| HEIGHT - figure / top * (HEIGHT - 10.0);
-    let mut end = None;
-    for stretch in stretches(rows, place, length) {
-        let begin = across(stretch[0].0, (from, to));
-        if let Some(end) = end
-            && begin - end > 0.5
-        {
+    let mut gap = |end: f64, begin: f64| {
+        if begin - end > SEEN_GAP {
             let _infallible = write!(
                 gaps,
                 r#"<rect class="part unknown" x="{end:.1}" y="0" width="{:.1}" height="{HEIGHT}" fill="url(#p-unknown)"/>"#,
                 begin - end
             );
         }
+    };
+    let mut end = 0.0;
+    for stretch in stretches(rows, place, length) {
+        gap(end, across(stretch[0].0, (from, to)));
         for (nth, (at, figure)) in stretch.iter().enumerate() {
             let (x, y) = (across(*at, (from, to)), up(*figure));
             let _infallible = if nth == 0 {
@@ -205,17 +211,20 @@ fn path(
         let last = stretch.last().map_or(from, |(at, _)| at + length);
         let x = across(last.min(to), (from, to));
         let _infallible = write!(line, "H{x:.1}");
-        end = Some(x);
+        end = x;
     }
+    gap(end, WIDTH);
     (line, gaps)
 }
 
-fn picture(lang: Lang, title: &str, rows: &Rows, (from, to, length): (i64, i64, i64)) -> String {
+/// The highest figure, which the picture's top stands for.
+fn highest(rows: &Rows) -> f64 {
     let figures = rows.values().flatten().flatten();
-    let top = figures
-        .copied()
-        .fold(0.0_f64, f64::max)
-        .max(f64::MIN_POSITIVE);
+    figures.copied().fold(0.0_f64, f64::max)
+}
+
+fn picture(lang: Lang, title: &str, rows: &Rows, (from, to, length): (i64, i64, i64)) -> String {
+    let top = highest(rows).max(f64::MIN_POSITIVE);
     let (used, gaps) = path(rows, 1, (from, to, length), top);
     let (hard, _) = path(rows, 0, (from, to, length), top);
     format!(
@@ -231,6 +240,12 @@ fn amount(lang: Lang, resource: Resource, figure: Option<f64>) -> String {
     quantity.map_or_else(String::new, |quantity| {
         Unit::of(resource.name(), quantity).exact(lang, quantity)
     })
+}
+
+/// A time of a series, exactly.
+fn exact(visit: &Visit, at: i64) -> String {
+    let at = jiff::Timestamp::from_microsecond(at).unwrap_or(visit.now);
+    ages::moment(visit.reader.lang, at, visit.now).exact
 }
 
 async fn draw(
@@ -259,10 +274,8 @@ async fn draw(
             ];
             let title = lang.say("trend.title", &figures);
             let shown = rows.iter().rev().take(ROWS).map(|(at, [hard, used])| {
-                let at = jiff::Timestamp::from_microsecond(*at).unwrap_or(visit.now);
-                let at = ages::moment(lang, at, visit.now).exact;
                 [
-                    at,
+                    exact(visit, *at),
                     amount(lang, resource, *hard),
                     amount(lang, resource, *used),
                 ]
@@ -270,6 +283,7 @@ async fn draw(
             trends.push(Trend {
                 id: format!("trend-{nth}-{}", resource.name().replace('.', "-")),
                 svg: picture(lang, &title, &rows, (from, now, length)),
+                top: amount(lang, resource, Some(highest(&rows))),
                 title,
                 head: ["table.when", "table.granted", "table.used"]
                     .map(|key| lang.t(key).to_owned()),
@@ -286,6 +300,7 @@ async fn draw(
     });
     let title = lang.say("trends.title", &[("name", name)]);
     let html = Trends {
+        ends: [exact(visit, from), exact(visit, now)],
         p: visit.page(visible, title).under(above, lang.t("trends")),
         spans: spans.into(),
         csv: format!("{href}.csv?span={}", span.code()),
@@ -367,11 +382,10 @@ async fn csv(visit: &Visit, name: &str, subjects: Vec<Subject>) -> Result<Respon
         for resource in Resource::ALL {
             let rows = rows(db, subject, resource, (span, micros(visit.now))).await;
             for (at, [hard, used]) in rows.map_err(|error| AppError::database(&error))? {
-                let at = jiff::Timestamp::from_microsecond(at).unwrap_or(visit.now);
                 lines.push(vec![
                     subject.name.clone(),
                     resource.name().to_owned(),
-                    ages::moment(lang, at, visit.now).exact,
+                    exact(visit, at),
                     hard.map_or_else(String::new, |figure| figure.to_string()),
                     used.map_or_else(String::new, |figure| figure.to_string()),
                 ]);
@@ -428,6 +442,12 @@ mod tests {
         assert_eq!(
             (line.matches('M').count(), gaps.matches("<rect").count()),
             (2, 1)
+        );
+        let (_, gaps) = path(&rows, 1, (-100, 300, 10), 4.0);
+        assert_eq!(
+            gaps.matches("<rect").count(),
+            3,
+            "before the first and after the last as well"
         );
     }
 

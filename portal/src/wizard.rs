@@ -63,6 +63,16 @@ pub struct FormPage {
     pub errors: Vec<(String, String)>,
     /// What else can be done, and what that says.
     pub remove: Option<(String, String)>,
+    /// What the line does, as it stands and as it is typed.
+    pub preview: Option<Preview>,
+}
+
+/// What a line of an application does.
+pub struct Preview {
+    /// Where the form is sent to be looked at, and not kept.
+    pub href: String,
+    /// The effect; absent while something is not filled in.
+    pub effect: Option<effect::Effect>,
 }
 
 /// An open draft.
@@ -238,6 +248,7 @@ fn step_page(
         back: Some((open.home(), lang.t("wizard.back").to_owned())),
         errors,
         remove: None,
+        preview: None,
     }
 }
 

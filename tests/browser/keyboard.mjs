@@ -182,13 +182,41 @@ export async function around(browser, { url }) {
   await page.context().close();
 }
 
+/** The keys of a list, which mean something only within it. */
+export async function lists(browser, { url }) {
+  const page = await enter(browser, url, "approver");
+  await page.goto(`${url}/tenants`);
+  const href = () => active(page, () => document.activeElement.getAttribute("href"));
+  await page.keyboard.press("j");
+  check("by keyboard: outside a list j is a letter", (await href()) === null);
+  await reach(page, "#list tbody th a");
+  const rows = await page.$$eval("#list tbody th a", (links) => links.map((link) => link.getAttribute("href")));
+  await page.keyboard.press("j");
+  check("by keyboard: j goes to the next row", (await href()) === rows[1]);
+  await page.keyboard.press("k");
+  check("by keyboard: k goes back", (await href()) === rows[0]);
+  await page.keyboard.press("Shift+?");
+  check("by keyboard: ? shows the keys", await page.$eval("#keys", (keys) => keys.open));
+  await reach(page, "#list tbody th a");
+  await page.keyboard.press("/");
+  check("by keyboard: / goes to the filter", (await active(page, () => document.activeElement.id)) === "q");
+  await reach(page, "#list tbody th a");
+  await page.keyboard.press("j");
+  await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
+  check("by keyboard: Enter opens the row", new URL(page.url()).pathname === rows[1]);
+  await page.context().close();
+}
+
 /** A department asks: from the catalog to the request. Gives its address. */
 async function ask(browser, url) {
   const page = await enter(browser, url, "owner");
   await lead(page, "nav.rail-list a[href='/catalog']");
   await lead(page, "#service-cloud-host a.button");
   await fillAndSend(page, { "classified-1": "", "environment-1": "" });
-  await fillAndSend(page, { "place-1": "", count: "1", namespace: `jianpan-${Date.now().toString(36).slice(-5)}` });
+  await fill(page, { "place-1": "", count: "1", namespace: `jianpan-${Date.now().toString(36).slice(-5)}` });
+  const shown = await page.waitForSelector("#preview table", { timeout: 5000 }).then(() => true, () => false);
+  check("live: what is typed is shown in its effect", shown);
+  await lead(page, SEND);
   const home = new URL(page.url()).pathname.split("/").slice(0, 3).join("/");
   const step = async (name) => {
     // "Save and go on" leads to what is open next, which may be this already.

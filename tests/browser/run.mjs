@@ -85,6 +85,7 @@ try {
   if (parts.has("keyboard")) {
     await timed("by keyboard: every page", () => keyboard.everyPage(browser, pages, people, flags));
     await timed("by keyboard: menus", () => keyboard.around(browser, flags));
+    await timed("by keyboard: lists", () => keyboard.lists(browser, flags));
     await timed("by keyboard: tasks", () => keyboard.tasks(browser, flags));
   }
   if (parts.has("live")) await timed("live", () => live(browser));

@@ -7,6 +7,7 @@ use crds::approval::Stage;
 use crds::resource_request::{Phase, StageStatus};
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use super::duties;
 use crate::access::{Visible, within};
 use crate::cluster::{Kind, Question};
 use crate::error::AppError;
@@ -109,14 +110,7 @@ pub(crate) async fn waiting(
     let user = &visit.session.user;
     let mut everywhere = Vec::new();
     for stage in Stage::ALL {
-        let question = Question {
-            verb: stage.verb(),
-            kind: Kind::ResourceRequest,
-            part: None,
-            namespace: None,
-            name: None,
-        };
-        if may(visit, question).await? {
+        if may(visit, duties::everywhere(stage)).await? {
             everywhere.push(stage);
         }
     }

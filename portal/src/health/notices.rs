@@ -176,6 +176,12 @@ impl Wording {
             return ages::in_a_sentence(time);
         }
         match key {
+            "stage" => {
+                let word = self.lang.find(&format!("stage.{value}"));
+                word.unwrap_or(value).to_owned()
+            }
+            // What people wrote stands within a sentence, which has its own end.
+            "comment" => value.trim().trim_end_matches(['。', '.']).to_owned(),
             "platform" | "wayOut" => self.platform(value).to_owned(),
             "tenant" | "parent" => self.tenant(value).to_owned(),
             _ => value.to_owned(),

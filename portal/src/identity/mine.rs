@@ -85,7 +85,7 @@ fn row(session: &Session, visit: &Visit, lang: Lang) -> Row {
     let agent = if session.agent.is_empty() {
         lang.t("sessions.agent.none").to_owned()
     } else {
-        session.agent.clone()
+        browser(&session.agent)
     };
     let end = lang.say("sessions.end.this", &[("agent", &agent)]);
     Row {
@@ -100,6 +100,38 @@ fn row(session: &Session, visit: &Visit, lang: Lang) -> Row {
         used: moment(session.used),
         proved: moment(session.authenticated),
         this: session.digest == visit.session.digest,
+    }
+}
+
+/// A browser as people call it, from the line that it sends; the whole line where it is none that is known.
+fn browser(line: &str) -> String {
+    // In this order: what is made of another names that other as well.
+    let known = [
+        ("Qaxbrowser/", "Qaxbrowser"),
+        ("UOSBrowser/", "UOS"),
+        ("Edg/", "Edge"),
+        ("Firefox/", "Firefox"),
+        ("HeadlessChrome/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Version/", "Safari"),
+    ];
+    let systems = [
+        ("Windows", "Windows"),
+        ("Android", "Android"),
+        ("iPhone", "iOS"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let found = known.iter().find_map(|(mark, name)| {
+        let (_, rest) = line.split_once(mark)?;
+        let version = rest.split(['.', ' ', ';']).next()?;
+        Some(format!("{name} {version}"))
+    });
+    let system = systems.iter().find(|(mark, _)| line.contains(mark));
+    match (found, system) {
+        (Some(browser), Some((_, system))) => format!("{browser} · {system}"),
+        (Some(browser), None) => browser,
+        (None, _) => line.to_owned(),
     }
 }
 
@@ -138,4 +170,20 @@ pub async fn end(
         ended.map_err(failed)?;
     }
     Ok(Redirect::to("/sessions").into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::browser;
+
+    #[test]
+    fn a_browser_is_called_by_its_name() {
+        let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/93.0.4577.63 Safari/537.36";
+        assert_eq!(browser(chrome), "Chrome 93 · Linux");
+        let edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36 Edg/130.0.0.0";
+        assert_eq!(browser(edge), "Edge 130 · Windows");
+        let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1";
+        assert_eq!(browser(safari), "Safari 18 · iOS");
+        assert_eq!(browser("curl/8.1"), "curl/8.1");
+    }
 }

@@ -130,6 +130,7 @@ fn first(
         back: Some(("/requests".to_owned(), lang.t("wizard.cancel").to_owned())),
         errors,
         remove: None,
+        preview: None,
     }
 }
 

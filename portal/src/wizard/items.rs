@@ -1,16 +1,18 @@
 //! The lines of an application: which service, where, in which size, how many; or which grant and what of it.
 
-use askama::Template as _;
+use askama::Template;
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use kube::ResourceExt as _;
 
 use super::form::ItemForm;
-use super::{FormPage, Open, answer, begin, check, draft_error, steps};
+use super::{FormPage, Open, Preview, answer, begin, check, draft_error, review, steps};
 use crate::error::AppError;
 use crate::fields::{Choice, Field, Group, Input, Wrong, mark};
 use crate::forms::Fields;
 use crate::live::Visit;
+use crate::page::Page;
+use crate::requests::effect::Effect;
 
 /// Asks which service, or shows a line.
 ///
@@ -86,6 +88,7 @@ fn choose_service(open: &Open, wrongs: &[Wrong]) -> FormPage {
         back: Some((open.home(), lang.t("wizard.back").to_owned())),
         errors,
         remove: None,
+        preview: None,
     }
 }
 
@@ -103,7 +106,12 @@ fn item_page(open: &Open, name: &str, item: &ItemForm, wrongs: &[Wrong]) -> Form
         .and_then(|o| o.spec.description.as_ref())
         .map(|text| text.in_language(lang.code()).to_owned());
     let place = format!("{}/items/{name}", open.home());
+    let preview = Preview {
+        href: format!("{place}/preview"),
+        effect: effect_of(open, item),
+    };
     FormPage {
+        preview: Some(preview),
         p: open.frame(title, lang.t("wizard.items")),
         about: about.into_iter().collect(),
         groups,
@@ -119,6 +127,58 @@ fn item_page(open: &Open, name: &str, item: &ItemForm, wrongs: &[Wrong]) -> Form
         }),
         action: place,
     }
+}
+
+/// What the application does with this line as it stands; nothing while the line is not complete.
+fn effect_of(open: &Open, item: &ItemForm) -> Option<Effect> {
+    if !check::item(open.lang(), &open.form, item, &open.ground).is_empty() {
+        return None;
+    }
+    let mut form = open.form.clone();
+    match form.items.iter_mut().find(|kept| kept.name == item.name) {
+        Some(kept) => *kept = item.clone(),
+        None => form.items.push(item.clone()),
+    }
+    let application = form.application(&open.ground);
+    let preview = open
+        .ground
+        .preview(&application, &review::name_of(open), &[]);
+    Some(Effect::of(
+        &open.wording,
+        &open.ground,
+        &application,
+        &preview,
+    ))
+}
+
+#[derive(Template)]
+#[template(path = "preview.html")]
+struct PreviewPart {
+    p: Page,
+    effect: Option<Effect>,
+}
+
+/// What a line does while it is typed: by the same code that decides and enacts it. Nothing is kept.
+///
+/// # Errors
+/// There is no such draft or line, or the form is not ours.
+pub async fn preview(
+    visit: Visit,
+    Path((id, name)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Response, AppError> {
+    let open = Open::find(visit, &id).await?;
+    open.check(&fields)?;
+    let mut item = line(&open, &name)?;
+    steps::take_item(&mut item, &fields);
+    if name == "new" {
+        item.name = open.form.free_name(&item.grant);
+    }
+    let part = PreviewPart {
+        effect: effect_of(&open, &item),
+        p: open.frame(String::new(), ""),
+    };
+    Ok(Html(part.render()?).into_response())
 }
 
 /// Takes a line, whatever is wrong with it; then says what is.

@@ -105,6 +105,27 @@ async fn errors_stand_at_the_top_and_at_the_field_and_nothing_typed_is_lost() {
 }
 
 #[tokio::test]
+async fn what_is_typed_is_shown_in_its_effect_and_not_kept() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_records(&dir, anything, "owner").await;
+    let item = begun(&browser).await;
+    let (_, _, page) = browser.get(&item).await;
+    assert!(page.contains("填好位置、规格和数量后"), "{page}");
+    let carried = format!("token={}&revision=0", token(&page));
+    let typed = "place=zj-compute/4C16G&count=3&namespace=kuorong";
+    let path = format!("{item}/preview");
+    let (status, _, part) = browser.send(&path, &format!("{typed}&{carried}")).await;
+    assert_eq!(status, StatusCode::OK, "{part}");
+    assert!(part.contains("−12 核") && !part.contains("<html"), "{part}");
+    let (_, _, part) = browser.send(&path, &format!("count=x&{carried}")).await;
+    assert!(part.contains("填好位置、规格和数量后"), "{part}");
+    let (_, _, page) = browser.get(&item).await;
+    assert!(!page.contains("kuorong"), "nothing is kept: {page}");
+    let (status, _, _) = browser.send(&path, &format!("{typed}&token=x")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "a form without its token");
+}
+
+#[tokio::test]
 async fn a_stale_tab_is_told_and_keeps_what_it_says() {
     let dir = tempfile::TempDir::new().unwrap();
     let browser = with_records(&dir, anything, "owner").await;

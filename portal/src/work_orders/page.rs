@@ -5,13 +5,14 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::Path;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use crds::WorkOrder;
 use crds::keys::tenant_namespace;
 use crds::work_order::{OrderState, Progress, StepState};
+use crds::{CloudProduct, ServiceOffering, WorkOrder};
 use http::HeaderMap;
 use kube::ResourceExt as _;
 
 use super::{Row, row, visible};
+use crate::access::Visible;
 use crate::acts::request_id;
 use crate::ages::{self, Moment};
 use crate::cluster::write::{Author, WriteError};
@@ -139,7 +140,7 @@ async fn draw_told(
         p,
         health: row.health,
         state: row.state,
-        facts: facts(&wording, &order, &row),
+        facts: facts(&wording, &order, &row, &Called::of(visit, &visible, &order)),
         description: order.spec.description.clone().unwrap_or_default(),
         steps: steps(&wording, &order),
         choices: if may && open {
@@ -187,16 +188,73 @@ fn steps(wording: &Wording, order: &WorkOrder) -> Vec<Step> {
     order.spec.progress.iter().enumerate().map(shown).collect()
 }
 
-fn facts(wording: &Wording, order: &WorkOrder, row: &Row) -> Vec<Fact> {
+/// What the catalogs call what an order names, where the person may know of it.
+#[derive(Default)]
+struct Called {
+    product: Option<Arc<CloudProduct>>,
+    offering: Option<Arc<ServiceOffering>>,
+}
+
+impl Called {
+    fn of(visit: &Visit, visible: &Visible, order: &WorkOrder) -> Self {
+        let may = |kind: Kind| visible.general.contains(&kind);
+        let Some(id) = order.spec.product.as_deref() else {
+            return Self::default();
+        };
+        let mut products = visit.state.cluster.products().into_iter();
+        let product = products
+            .find(|p| p.name_any() == id)
+            .filter(|_| may(Kind::CloudProduct));
+        let offering = product.as_ref().and_then(|product| {
+            let mut offerings = visit.state.cluster.offerings().into_iter();
+            let found = offerings.find(|o| o.name_any() == product.spec.offering);
+            found.filter(|_| may(Kind::ServiceOffering))
+        });
+        Self { product, offering }
+    }
+
+    fn product(&self, lang: Lang, id: &str) -> String {
+        let known = self.product.as_ref();
+        known
+            .map_or(id, |p| p.spec.display_name.in_language(lang.code()))
+            .to_owned()
+    }
+
+    /// A size, or what is counted where there is none.
+    fn size(&self, lang: Lang, name: &str, count: u32) -> String {
+        let Some(offering) = &self.offering else {
+            return format!("{name} × {count}");
+        };
+        let mut sizes = offering.spec.sizes.iter();
+        let size = sizes.find(|size| size.name == name);
+        let size = size.map(|size| size.display_name.in_language(lang.code()));
+        let unit = offering.spec.unit.in_language(lang.code());
+        match size {
+            Some(size) => format!("{size} × {count} {unit}"),
+            None => format!("{count} {unit}"),
+        }
+    }
+
+    fn question<'a>(&'a self, lang: Lang, name: &'a str) -> &'a str {
+        let parameters = self.offering.iter().flat_map(|o| &o.spec.parameters);
+        let mut known = parameters.filter(|parameter| parameter.name == name);
+        known
+            .next()
+            .map_or(name, |p| p.display_name.in_language(lang.code()))
+    }
+}
+
+fn facts(wording: &Wording, order: &WorkOrder, row: &Row, called: &Called) -> Vec<Fact> {
     let (lang, spec) = (wording.lang, &order.spec);
     let size = match (&spec.size, spec.count) {
-        (Some(size), Some(count)) => format!("{size} × {count}"),
+        (Some(size), Some(count)) => called.size(lang, size, count),
         _ => String::new(),
     };
-    let parameters = spec
-        .parameters
-        .iter()
-        .map(|(key, value)| format!("{key}: {value}"));
+    let parameters = spec.parameters.iter().map(|(key, value)| {
+        let figures = [("name", called.question(lang, key)), ("value", value)];
+        lang.say("order.parameter", &figures)
+    });
+    let product = spec.product.as_deref();
     let facts = [
         ("table.purpose", row.purpose.to_owned()),
         ("table.tenant", row.tenant.clone()),
@@ -208,12 +266,15 @@ fn facts(wording: &Wording, order: &WorkOrder, row: &Row) -> Vec<Fact> {
                 .to_owned(),
         ),
         ("table.request", spec.request.clone().unwrap_or_default()),
-        ("table.product", spec.product.clone().unwrap_or_default()),
+        (
+            "table.product",
+            product.map_or_else(String::new, |id| called.product(lang, id)),
+        ),
         ("table.size", size),
         ("table.resource", words::amounts(lang, &spec.resources)),
         (
             "table.parameters",
-            parameters.collect::<Vec<_>>().join("; "),
+            lang.join(&parameters.collect::<Vec<_>>()),
         ),
         ("table.due", row.due.clone()),
     ];
