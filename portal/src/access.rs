@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 use crds::approval::Stage;
 use crds::governance_profile::Thresholds;
 use crds::keys::{tenant_namespace, tenant_of_namespace};
+use crds::offices::Office;
 use crds::{CloudPlatform, Site, Tenant, TenantQuota};
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::ResourceExt as _;
 
 use crate::approvals::duties;
-use crate::audit::page::question as ledger;
+use crate::audit::page::office;
 use crate::cluster::{Cluster, ClusterError, Kind, Question};
 use crate::health::Names;
 use crate::identity::User;
@@ -257,7 +258,7 @@ impl Access {
         user: &User,
         (tenants, platforms): (&[Arc<Tenant>], &[Arc<CloudPlatform>]),
     ) -> Result<Duties, ClusterError> {
-        let audits = self.may(cluster, user, ledger()).await?;
+        let audits = self.may(cluster, user, office(Office::Audit)).await?;
         let mut duties = Duties {
             decides: duties::is_named(user, tenants, platforms, &cluster.requests()),
             audits,
@@ -522,7 +523,7 @@ mod tests {
             .await
             .unwrap();
         assert!(seen.tenants.is_empty() && !seen.all_platforms);
-        assert!(access.answers.lock().unwrap().len() < 40);
+        assert!(access.answers.lock().unwrap().len() < 60);
     }
 
     #[tokio::test]

@@ -73,8 +73,8 @@ mod tests {
         )
     }
 
-    #[test]
-    fn who_is_named_for_a_stage_has_a_part_and_who_owns_a_unit_has_none() {
+    #[tokio::test]
+    async fn who_is_named_for_a_stage_has_a_part_and_who_owns_a_unit_has_none() {
         assert!(
             named("cs-approver", &["zhanjiang-dsj"]),
             "the platform's owner"

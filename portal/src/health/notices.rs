@@ -181,7 +181,7 @@ impl Wording {
                 word.unwrap_or(value).to_owned()
             }
             // What people wrote stands within a sentence, which has its own end.
-            "comment" => value.trim().trim_end_matches(['。', '.']).to_owned(),
+            "comment" => value.trim().trim_end_matches(['\u{3002}', '.']).to_owned(),
             "platform" | "wayOut" => self.platform(value).to_owned(),
             "tenant" | "parent" => self.tenant(value).to_owned(),
             _ => value.to_owned(),
