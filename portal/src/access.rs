@@ -292,9 +292,7 @@ impl Access {
         } else {
             self.those(cluster, user, open, grants_in).await?
         };
-        let seen =
-            |namespace: &Option<String>| namespace.as_ref().is_some_and(|ns| open.contains(ns));
-        quotas.retain(|quota| seen(&quota.metadata.namespace));
+        quotas.retain(|quota| open.contains(namespace_of(quota)));
         let mut tenant_names = tenants_of(&open);
         if all_tenants {
             tenant_names.extend(tenants.iter().map(|tenant| tenant.name_any()));
