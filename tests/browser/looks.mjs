@@ -46,8 +46,14 @@ async function judge(page, name) {
 }
 
 async function fits(page, name) {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  check(`${name}: no sideways scrolling`, wide <= 0, `${wide} px too wide`);
+  const { wide, what } = await page.evaluate(() => {
+    const edge = document.documentElement.clientWidth;
+    // The innermost that reach over the edge; what scrolls within itself does not widen the page.
+    const over = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > edge + 1 && !e.closest(".scroll"));
+    const what = over.filter((e) => !over.some((other) => other !== e && e.contains(other))).map((e) => e.outerHTML.slice(0, 160));
+    return { wide: document.documentElement.scrollWidth - edge, what: what.slice(0, 3).join("\n  ") };
+  });
+  check(`${name}: no sideways scrolling`, wide <= 0, `${wide} px too wide: ${what}`);
 }
 
 /** At which width axe judges a look; over the looks, each theme and each language is judged at both. */
