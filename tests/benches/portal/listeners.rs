@@ -25,11 +25,10 @@ pub(crate) async fn listen(portal: &Portal, db: &Db, hub: &Client, count: usize)
     let mut streams = Vec::with_capacity(count);
     for some in cookies.chunks(16) {
         let opened = some.iter().map(|cookie| open(&portal.address, cookie));
-        for stream in join_all(opened).await {
-            streams.push(stream?);
-        }
+        // One that is refused (a hub that cannot answer so many reviews in time) is a figure, not the end.
+        streams.extend(join_all(opened).await.into_iter().flatten());
     }
-    let opening = began.elapsed();
+    let (opening, open_pages) = (began.elapsed(), streams.len());
     let resident = portal.program.resident_bytes()?;
     let held = resident.saturating_sub(before) >> 20;
     rename(hub).await?;
@@ -42,7 +41,7 @@ pub(crate) async fn listen(portal: &Portal, db: &Db, hub: &Client, count: usize)
         heard.get(nth - 1).map_or(0.0, Duration::as_secs_f64)
     };
     Ok(format!(
-        "{count} pages open after {:.1} s, {held} MiB more; {} heard of a change: median {:.2} s, p95 {:.2} s, last {:.2} s",
+        "{open_pages} of {count} pages open after {:.1} s, {held} MiB more; {} heard of a change: median {:.2} s, p95 {:.2} s, last {:.2} s",
         opening.as_secs_f64(),
         heard.len(),
         at(50),
