@@ -129,7 +129,7 @@ fn shares(
             .map(String::as_str)
             .chain(ALWAYS_NAMED)
             .chain(share.0.keys().map(String::as_str));
-        shares.insert(namespace, share.only(names.collect::<Vec<_>>().into_iter()));
+        shares.insert(namespace, share.only(names));
     }
     if let Some((resource, _)) = sum.excess_over(wanted).iter().next() {
         let verdict = Verdict::no(Reason::SharesExceedGrant).with("resource", resource);

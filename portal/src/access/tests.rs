@@ -1,0 +1,100 @@
+use super::*;
+use crate::cluster::tests::hub;
+use crate::i18n::Lang;
+use crate::overview::tests::province;
+use serde_json::Value;
+
+fn user(name: &str) -> User {
+    User {
+        name: name.to_owned(),
+        groups: vec!["oidc:city".into()],
+        post: None,
+    }
+}
+
+fn only_renshe(spec: &Value) -> bool {
+    let ask = &spec["resourceAttributes"];
+    let own = ask["namespace"] == "qp-renshe" || ask["subresource"] == "name";
+    spec["user"] == "oidc:all" || ask["name"] == "zj-node" || own && spec["user"] == "oidc:renshe"
+}
+
+#[tokio::test]
+async fn a_department_sees_its_own_grants_and_what_they_lead_to() {
+    let cluster = hub(&province(), only_renshe);
+    let access = Access::default();
+    let seen = access
+        .visible(&cluster, &user("oidc:renshe"))
+        .await
+        .unwrap();
+    assert_eq!(seen.tenant_names, BTreeSet::from(["renshe".to_owned()]));
+    assert_eq!(names(&seen.tenants), ["renshe"], "its own entry");
+    assert_eq!(names(&seen.platforms), ["zj-node"]);
+    assert!(
+        seen.quotas
+            .iter()
+            .all(|q| q.namespace().as_deref() == Some("qp-renshe"))
+    );
+    let all = access.visible(&cluster, &user("oidc:all")).await.unwrap();
+    assert!(all.quotas.len() > seen.quotas.len() && all.all_platforms && all.all_quotas);
+}
+
+fn names<K: kube::Resource>(objects: &[Arc<K>]) -> Vec<String> {
+    objects.iter().map(|object| object.name_any()).collect()
+}
+
+#[tokio::test]
+async fn names_may_be_known_of_what_may_not_be_seen() {
+    let cluster = hub(&province(), only_renshe);
+    let access = Access::default();
+    let bureau = user("oidc:renshe");
+    let seen = access.visible(&cluster, &bureau).await.unwrap();
+    assert!(seen.platform("gd-prov").is_none() && seen.tenant("gongan").is_none());
+    assert_eq!(
+        seen.names.tenant(Lang::En, "gongan"),
+        "Zhanjiang public security bureau"
+    );
+    assert_ne!(seen.names.platform(Lang::Zh, "gd-prov"), "gd-prov");
+    let stranger = user("oidc:nobody");
+    let seen = access.visible(&cluster, &stranger).await.unwrap();
+    assert_eq!(seen.names.tenant(Lang::En, "gongan"), "gongan");
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_and_belongs_to_the_person_who_was_asked_about() {
+    let cluster = hub(&province(), only_renshe);
+    let access = Access::default();
+    access.visible(&cluster, &user("oidc:all")).await.unwrap();
+    let seen = access
+        .visible(&cluster, &user("oidc:nobody"))
+        .await
+        .unwrap();
+    assert!(seen.tenants.is_empty() && !seen.all_platforms);
+    assert!(access.answers.lock().unwrap().len() < 60);
+}
+
+#[tokio::test]
+async fn an_answer_of_more_than_thirty_seconds_is_no_answer_even_while_the_hub_is_silent() {
+    let mut cluster = hub(&province(), |_| true);
+    let (access, person) = (Access::default(), user("oidc:renshe"));
+    access.visible(&cluster, &person).await.unwrap();
+    cluster.silence();
+    assert!(
+        access.visible(&cluster, &person).await.is_ok(),
+        "still fresh"
+    );
+    access.grow_old(Duration::from_secs(29));
+    assert!(
+        access.visible(&cluster, &person).await.is_ok(),
+        "just fresh"
+    );
+    access.grow_old(Duration::from_secs(2));
+    assert!(access.visible(&cluster, &person).await.is_err());
+}
+
+impl Access {
+    fn grow_old(&self, by: Duration) {
+        for (_, at) in self.answers.lock().unwrap().values_mut() {
+            *at = at.checked_sub(by).unwrap();
+        }
+    }
+}
