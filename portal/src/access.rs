@@ -260,7 +260,7 @@ impl Access {
     ) -> Result<Duties, ClusterError> {
         let audits = self.may(cluster, user, office(Office::Audit)).await?;
         let mut duties = Duties {
-            decides: duties::is_named(user, tenants, platforms, &cluster.requests()),
+            decides: duties::is_named(user, tenants, platforms, || cluster.requests()),
             audits,
         };
         if duties.decides {

@@ -11,13 +11,13 @@ use crate::identity::User;
 use crate::requests::standing;
 
 /// Whether somebody is named to decide or to give opinions: for a unit, for a platform, or for one request, also by
-/// delegation.
+/// delegation. The requests, of which a province has thousands, are asked for last.
 #[must_use]
 pub fn is_named(
     user: &User,
     tenants: &[Arc<Tenant>],
     platforms: &[Arc<CloudPlatform>],
-    requests: &[Arc<ResourceRequest>],
+    requests: impl FnOnce() -> Vec<Arc<ResourceRequest>>,
 ) -> bool {
     let of_tenants = tenants.iter().any(|tenant| {
         let mut groups = tenant.spec.authority_groups.iter();
@@ -30,7 +30,7 @@ pub fn is_named(
         subjects.any(|subject| standing::is_named(subject, user))
     };
     let of_requests = || {
-        requests.iter().any(|request| {
+        requests().iter().any(|request| {
             let chain = request.status.iter().flat_map(|status| &status.chain);
             chain
                 .into_iter()
@@ -65,12 +65,9 @@ mod tests {
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
             post: None,
         };
-        is_named(
-            &user,
-            &cluster.tenants(),
-            &cluster.platforms(),
-            &cluster.requests(),
-        )
+        is_named(&user, &cluster.tenants(), &cluster.platforms(), || {
+            cluster.requests()
+        })
     }
 
     #[tokio::test]
