@@ -4,8 +4,13 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},
     net::TcpListener,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener},
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -174,15 +179,20 @@ pub fn free_port() -> Result<u16> {
         .context("no free port between 10000 and 15000 on the loopback")
 }
 
-/// Takes a free port for this process: no port is given out twice.
+/// Takes a free port for the life of this process: no port is given out twice, to whichever test binary or testbed asks.
+/// The claim is a socket of the abstract namespace, which the kernel drops with the process; `claimPort` of
+/// tests/testbed/layout.go uses the same names.
 fn claim(port: u16) -> bool {
-    static GIVEN: std::sync::Mutex<Vec<u16>> = std::sync::Mutex::new(Vec::new());
-    let Ok(mut given) = GIVEN.lock() else {
+    static CLAIMS: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+    let name = format!("qipan-port-{port}");
+    let claim =
+        SocketAddr::from_abstract_name(name).and_then(|name| UnixListener::bind_addr(&name));
+    let (Ok(claim), Ok(mut claims)) = (claim, CLAIMS.lock()) else {
         return false;
     };
-    let free = !given.contains(&port) && TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let free = TcpListener::bind(("127.0.0.1", port)).is_ok();
     if free {
-        given.push(port);
+        claims.push(claim);
     }
     free
 }
@@ -302,4 +312,25 @@ async fn start(
         .logs()
         .join(format!("{}.log", identity.as_deref().unwrap_or(name)));
     Program::start(command, env, log)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_given_to_one_alone() {
+        let port = free_port().unwrap();
+        assert!(
+            !claim(port),
+            "nobody listens on {port} yet, and it is given all the same"
+        );
+        let name = SocketAddr::from_abstract_name(format!("qipan-port-{port}")).unwrap();
+        let other = UnixListener::bind_addr(&name).unwrap_err();
+        assert_eq!(
+            other.kind(),
+            std::io::ErrorKind::AddrInUse,
+            "another process sees the claim"
+        );
+    }
 }

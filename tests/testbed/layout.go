@@ -84,13 +84,11 @@ func choosePorts(dir string) (ports, error) {
 		// A file that does not parse is as good as none: new ports are picked and it is written again.
 		_ = json.Unmarshal(content, &chosen)
 	}
-	taken := map[int]bool{}
 	for _, port := range []*int{&chosen.API, &chosen.Etcd, &chosen.EtcdPeer, &chosen.Manager, &chosen.Scheduler} {
-		if *port != 0 && !taken[*port] && portIsFree(*port) {
-			taken[*port] = true
+		if *port != 0 && claimPort(*port) {
 			continue
 		}
-		free, err := freePort(taken)
+		free, err := freePort()
 		if err != nil {
 			return ports{}, err
 		}
@@ -105,25 +103,35 @@ func choosePorts(dir string) (ports, error) {
 
 // freePort picks below the kernel's ephemeral range, so that no outgoing connection takes the port between the check
 // and the component's own bind.
-func freePort(taken map[int]bool) (int, error) {
+func freePort() (int, error) {
 	for range 1000 {
-		port := 15000 + rand.IntN(15000)
-		if !taken[port] && portIsFree(port) {
-			taken[port] = true
+		if port := 15000 + rand.IntN(15000); claimPort(port) {
 			return port, nil
 		}
 	}
 	return 0, fmt.Errorf("no free port between 15000 and 30000 on the loopback")
 }
 
-func portIsFree(port int) bool {
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+// claimPort takes a port for the life of this process: a component binds it later, and until then nobody else's
+// testbed (nor another cluster of this one) is given it. The claim is a socket of the abstract namespace, which the
+// kernel drops with the process, however that ends; `claim` of tests/src/programs.rs uses the same names.
+func claimPort(port int) bool {
+	claim, err := net.Listen("unix", fmt.Sprintf("@qipan-port-%d", port))
 	if err != nil {
 		return false
 	}
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		claim.Close()
+		return false
+	}
 	listener.Close()
+	claims = append(claims, claim)
 	return true
 }
+
+// claims keeps the sockets of claimPort from the garbage collector, which would close them.
+var claims []net.Listener
 
 // writeKubeconfig writes a kubeconfig that carries its certificates, readable by its owner alone.
 func writeKubeconfig(path, cluster, server, user string, ca []byte, who identity) error {
