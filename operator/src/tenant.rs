@@ -7,6 +7,7 @@
 //! - waits when deleted: until it has no grants. The namespace goes only if `spec.deletionPolicy` says so.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crds::account::{Claim, Next, Taker, Writer};
 use crds::tenant::{PlatformGrants, TenantStatus};
@@ -19,6 +20,7 @@ use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 use std::time::Duration;
 
+use crate::runtime::clock::wall;
 use crate::runtime::controller::{Judged, Reconciler};
 use crate::runtime::hub::{Guarded, by_name, good};
 use crate::runtime::plan::ChildKey;
@@ -32,6 +34,11 @@ pub use access::Concerned;
 /// Parents are followed no further: a deeper chain is a cycle or a mistake.
 const DEEPEST: usize = 16;
 
+/// How old a step of a grant may be, for others to hold back their summary of it: no summary is older than this.
+const GRANTS_FIRST: Duration = Duration::from_secs(5);
+/// When a summary that was held back is tried again.
+const LATER: Duration = Duration::from_secs(1);
+
 /// The controller of tenants.
 pub struct Tenants;
 
@@ -41,6 +48,8 @@ pub struct World {
     pub above: Result<Vec<Tenant>, Verdict>,
     /// Its own grants.
     pub grants: Vec<TenantQuota>,
+    /// Whether grants of any unit are in the making: then summaries wait, since a hub under a burst has better to do.
+    pub grants_first: bool,
     /// What its budget's ledger looks at: all grants of the unit and below.
     pub claims: Vec<Claim>,
     /// Who writes that ledger.
@@ -153,6 +162,10 @@ impl Reconciler for Tenants {
             q.0.as_ref().ok().filter(mine).cloned()
         });
         let grants = grants.collect();
+        let now = wall();
+        let making =
+            |q: Arc<Guarded<TenantQuota>>| q.0.as_ref().is_ok_and(|q| is_in_the_making(q, now));
+        let grants_first = good(&cx.hub.quotas).any(making);
         let mut writer = cx.accounts.writer(tenant.metadata.uid.as_deref());
         let claims = if tenant.spec.budget.is_some() {
             let (claims, complete) = claims(cx, own);
@@ -166,6 +179,7 @@ impl Reconciler for Tenants {
             writer,
             above: above(tenant, |name| by_name(&cx.hub.tenants, name)),
             grants,
+            grants_first,
             concerned: Concerned::by_requests_of(cx, &keys::tenant_namespace(own)),
             namespace: cx
                 .members
@@ -178,7 +192,7 @@ impl Reconciler for Tenants {
     fn plan(tenant: &Tenant, world: &World, now: Timestamp) -> Plan<TenantStatus> {
         let mut status = tenant.status.clone().unwrap_or_default();
         let generation = tenant.metadata.generation;
-        summarise(&mut status, world);
+        let held_back = !summarise(&mut status, world, now);
         let budget = tenant.spec.budget.as_ref().map(|budget| {
             let total = validate::canonical("spec.budget", budget).unwrap_or_default();
             account(tenant).next(total, &[], &world.claims, world.writer)
@@ -219,6 +233,7 @@ impl Reconciler for Tenants {
             children: Children::Exactly(access::children(tenant, above, &world.concerned)),
             finalizer: true,
             inquiries,
+            requeue: held_back.then_some(LATER),
             ..Plan::say(status)
         }
     }
@@ -326,8 +341,8 @@ fn claim(cx: &Context, unit: &str, quota: &TenantQuota) -> Option<Claim> {
 }
 
 /// Sums up the unit's grants. One that has only just been applied is not among them until it was judged: a summary follows
-/// decisions, and writing each grant down twice costs a hub under a burst a tenth of its work.
-fn summarise(status: &mut TenantStatus, world: &World) {
+/// decisions, and writing each grant down twice costs a hub under a burst a tenth of its work. Says whether it is up to date.
+fn summarise(status: &mut TenantStatus, world: &World, now: Timestamp) -> bool {
     let judged = |quota: &&TenantQuota| quota.status.is_some();
     let grants: Vec<&TenantQuota> = world.grants.iter().filter(judged).collect();
     let mut sums: BTreeMap<(String, crds::words::Zone), PlatformGrants> = BTreeMap::new();
@@ -347,8 +362,39 @@ fn summarise(status: &mut TenantStatus, world: &World) {
         sum.granted = sum.granted.plus(&granted);
         sum.namespaces += i64::try_from(quota.spec.namespaces.len()).unwrap_or(i64::MAX);
     }
-    status.grants = i64::try_from(grants.len()).unwrap_or(i64::MAX);
-    status.platforms = sums.into_values().collect();
+    let count = i64::try_from(grants.len()).unwrap_or(i64::MAX);
+    let sums: Vec<_> = sums.into_values().collect();
+    let same = status.grants == count && status.platforms == sums;
+    if !same && world.grants_first && grants.iter().any(|quota| has_just_moved(quota, now)) {
+        return false;
+    }
+    status.grants = count;
+    status.platforms = sums;
+    true
+}
+
+/// Whether what a grant says of itself is some seconds old at most.
+fn has_just_moved(quota: &TenantQuota, now: Timestamp) -> bool {
+    let ready = quota
+        .status
+        .as_ref()
+        .and_then(|s| s.conditions.get(ConditionType::Ready));
+    ready.is_some_and(|ready| {
+        now.duration_since(ready.last_transition_time)
+            .unsigned_abs()
+            < GRANTS_FIRST
+    })
+}
+
+/// Whether a grant has only just begun to wait for its pool or for its limits to be in force. One that waits for longer is
+/// stuck, and nobody waits for it.
+fn is_in_the_making(quota: &TenantQuota, now: Timestamp) -> bool {
+    let ready = quota
+        .status
+        .as_ref()
+        .and_then(|s| s.conditions.get(ConditionType::Ready));
+    let waits = [Reason::AwaitingPool, Reason::AwaitingEnforcement].map(Reason::as_str);
+    ready.is_some_and(|ready| waits.contains(&&*ready.reason)) && has_just_moved(quota, now)
 }
 
 fn wind_up(
@@ -487,6 +533,7 @@ mod tests {
         let world = World {
             above: Ok(Vec::new()),
             grants: Vec::new(),
+            grants_first: false,
             claims: Vec::new(),
             writer: Writer {
                 fence: 7,
@@ -501,5 +548,48 @@ mod tests {
             Tenants::plan(&tenant, &world, Timestamp::from_second(99).unwrap()),
             first
         );
+    }
+
+    #[test]
+    fn a_summary_waits_for_a_burst_of_grants_and_never_for_long() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut quota: TenantQuota = serde_json::from_value(serde_json::json!({
+            "metadata": { "name": "g", "namespace": "qp-shuiwu" },
+            "spec": { "platform": "p", "zone": "Extranet", "pool": "a", "hard": {}, "namespaces": [] },
+        }))
+        .unwrap();
+        let mut status = crds::tenant_quota::TenantQuotaStatus::default();
+        let verdict = Verdict::no(Reason::AwaitingEnforcement);
+        status
+            .conditions
+            .set(ConditionType::Ready, &verdict, None, at(100));
+        quota.status = Some(status);
+        assert!(is_in_the_making(&quota, at(104)));
+        assert!(!is_in_the_making(&quota, at(106)), "it is stuck");
+        let mut world = World {
+            above: Ok(Vec::new()),
+            grants: vec![quota],
+            grants_first: true,
+            claims: Vec::new(),
+            writer: Writer {
+                fence: 7,
+                proven: true,
+            },
+            namespace: Some("u".into()),
+            concerned: Concerned::default(),
+        };
+        let tenant = unit("shuiwu", Level::City, None);
+        let plan = |world: &World, second| {
+            let plan = Tenants::plan(&tenant, world, at(second));
+            (plan.status.grants, plan.requeue)
+        };
+        assert_eq!(
+            plan(&world, 104),
+            (0, Some(LATER)),
+            "others are in the making"
+        );
+        assert_eq!(plan(&world, 106), (1, None), "not for longer than that");
+        world.grants_first = false;
+        assert_eq!(plan(&world, 104), (1, None), "nobody else is");
     }
 }

@@ -147,9 +147,16 @@ impl AuditLog {
     /// Every request after a mark (0 for all), once each.
     pub fn events_since(&self, mark: u64) -> Result<Vec<Event>> {
         let mut file = self.open()?;
-        file.seek(SeekFrom::Start(mark))?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
+        // A mark may fall into a line that was being written: that line began before it. The byte before the mark tells.
+        file.seek(SeekFrom::Start(mark.saturating_sub(1)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let end_of_line = || bytes.iter().position(|byte| *byte == b'\n');
+        let from = match mark {
+            0 => 0,
+            _ => end_of_line().map_or(bytes.len(), |end| end + 1),
+        };
+        let text = std::str::from_utf8(&bytes[from..])?;
         // The last line may be half written: it has no end of line yet.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let mut last_of: BTreeMap<String, usize> = BTreeMap::new();
