@@ -8,6 +8,7 @@ mod audit;
 pub mod browser;
 mod certificates;
 mod clients;
+pub mod course;
 pub mod debian;
 mod eventually;
 mod http;

@@ -17,8 +17,8 @@ use kube::{
 use serde::Deserialize;
 
 use crate::{
-    HUB, NAMESPACE, Operator, Options, Portal, Spec, Testbed, WayIn, apply_yaml, eventually,
-    install_hub, install_member, register_member_secret, tools, yaml_files,
+    HUB, NAMESPACE, Operator, Options, Portal, Spec, Testbed, WayIn, apply_yaml, course,
+    eventually, install_hub, install_member, register_member_secret, tools, yaml_files,
 };
 
 /// The live clusters of the sample beside the hub (design §12).
@@ -51,7 +51,7 @@ pub async fn install_members(testbed: &Testbed) -> Result<()> {
     Ok(())
 }
 
-/// The sample as `make up` starts it: control planes, operator and portal, every grant decided.
+/// The sample as `make up` starts it: control planes, operator and portal, every grant decided, the course told.
 pub struct Province {
     /// The control planes.
     pub testbed: Testbed,
@@ -78,6 +78,8 @@ impl Province {
         let portal = with(way_in.portal_args(&testbed).await?);
         let portal = Portal::start(&testbed, portal).await?;
         decided(&hub).await?;
+        let told = course::tell(&testbed).await?;
+        ensure!(told.stopped.is_empty(), "{told:?}");
         Ok(Self {
             testbed,
             operator,

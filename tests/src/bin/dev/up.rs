@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use harness::{
-    HUB, NAMESPACE, Spec, Testbed, WayIn, eventually, get, hub_kubeconfig, install_hub,
+    HUB, NAMESPACE, Spec, Testbed, WayIn, course, eventually, get, hub_kubeconfig, install_hub,
     keycloak::{self, Place},
     sample, tools,
 };
@@ -74,7 +74,7 @@ pub(crate) async fn up(args: Args) -> Result<()> {
     let mut steps = Steps {
         began: Instant::now(),
         done: 0,
-        total: if args.oidc { 10 } else { 9 },
+        total: if args.oidc { 11 } else { 10 },
     };
     steps.next("tools: the control plane and helm");
     needs::check()?;
@@ -114,6 +114,14 @@ pub(crate) async fn up(args: Args) -> Result<()> {
     steps.next("waiting for the sample to be ready");
     if !args.clusters_only && !args.no_sample {
         report_readiness(&testbed.client(HUB).await?).await?;
+    }
+    steps.next("what happened in it: applications, decisions, a work order, a fault");
+    if !args.clusters_only && !args.no_sample {
+        let told = course::tell(&testbed).await?;
+        println!("      {} acts", told.acts);
+        for why in told.stopped {
+            println!("      one story ends early: {why}");
+        }
     }
     println!("\nup in {:.1} s", steps.began.elapsed().as_secs_f32());
     say_where(&state, url.as_deref(), provider.as_ref());
