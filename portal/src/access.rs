@@ -53,9 +53,10 @@ const GENERAL: [(Kind, Option<&str>); 11] = [
 type Key = (User, Question);
 
 /// The answers, kept for a while.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Access {
-    answers: Mutex<HashMap<Key, (bool, Instant)>>,
+    answers: Arc<Mutex<HashMap<Key, (bool, Instant)>>>,
+    rounds: Arc<Rounds>,
 }
 
 /// The namespaces of which a person may see a kind's objects.
@@ -128,6 +129,8 @@ pub struct Visible {
     pub names: Names,
     /// From which figures on things need attention.
     pub thresholds: Thresholds,
+    /// How many units nobody has asked about yet: more may be seen than is shown.
+    pub unasked: usize,
 }
 
 impl Visible {
@@ -201,11 +204,12 @@ impl Access {
         cluster: &Cluster,
         user: &User,
         candidates: BTreeSet<String>,
-        question: fn(&str) -> Question,
+        question: impl Fn(&str) -> Question,
     ) -> Result<BTreeSet<String>, ClusterError> {
         futures::stream::iter(candidates)
-            .map(|name| async move {
-                let allowed = self.may(cluster, user, question(&name)).await?;
+            .map(|name| (question(&name), name))
+            .map(|(question, name)| async move {
+                let allowed = self.may(cluster, user, question).await?;
                 Ok((name, allowed))
             })
             .buffer_unordered(AT_ONCE)
@@ -228,15 +232,11 @@ impl Access {
         if self.may(cluster, user, every(kind, None)).await? {
             return Ok(Scope::All);
         }
-        let asked = |namespace: String| async move {
-            let question = within("list", kind, &namespace);
-            let allowed = self.may(cluster, user, question).await?;
-            Ok::<_, ClusterError>(allowed.then_some(namespace))
-        };
-        let allowed = futures::stream::iter(candidates.into_iter().map(asked))
-            .buffer_unordered(AT_ONCE)
-            .try_filter_map(|namespace| async move { Ok(namespace) });
-        allowed.try_collect().await.map(Scope::Some)
+        let question = move |namespace: &str| within("list", kind, namespace);
+        let these = self
+            .in_namespaces(cluster, user, candidates, question)
+            .await?;
+        Ok(Scope::Some(these))
     }
 
     /// What a person may see of everybody's.
@@ -290,7 +290,7 @@ impl Access {
         let open = if all_quotas {
             open
         } else {
-            self.those(cluster, user, open, grants_in).await?
+            self.in_namespaces(cluster, user, open, grants_in).await?
         };
         quotas.retain(|quota| open.contains(namespace_of(quota)));
         let mut tenant_names = tenants_of(&open);
@@ -316,6 +316,7 @@ impl Access {
         Ok(Visible {
             requests,
             duties,
+            unasked: self.unasked(user),
             general: general.kinds(),
             names: general.names(cluster, &platforms, &tenants),
             platforms,
@@ -445,6 +446,10 @@ fn one_platform(name: &str) -> Question {
         name: Some(name.to_owned()),
     }
 }
+
+mod far;
+
+use far::Rounds;
 
 #[cfg(test)]
 mod tests;

@@ -134,6 +134,7 @@ impl Page {
         page.welcome(&visit.session);
         page.unread = visit.unread;
         page.banners = banners(state, page.lang, now);
+        page.banners.extend(unasked(page.lang, visible.unasked));
         let wording = visit.wording(visible);
         let windows = windows::banners(&wording, &state.cluster, visible);
         page.banners.extend(windows);
@@ -331,6 +332,14 @@ fn places(visible: &Visible) -> [(&'static str, &'static str, &'static str, bool
             visible.duties.audits,
         ),
     ]
+}
+
+/// That more may be seen than is shown: not every unit has been asked about.
+fn unasked(lang: Lang, units: usize) -> Option<Banner> {
+    (units > 0).then(|| Banner {
+        health: Health::Progress,
+        text: lang.say("banner.unasked", &[("n", &units.to_string())]),
+    })
 }
 
 fn banners(state: &AppState, lang: Lang, now: Timestamp) -> Vec<Banner> {

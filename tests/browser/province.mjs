@@ -23,15 +23,14 @@ async function begin(page, url, service) {
 }
 
 /** Fills an application and submits it; gives the request's address. */
-async function ask(page, url, { service = "cloud-host", title, line }) {
+async function ask(page, url, { service = "cloud-host", title, line, system = { "system=registered:zhihui-renshe": "" } }) {
   await begin(page, url, service);
   await send(page, line);
   const home = page.url();
   await page.goto(`${home}/basics`);
   await send(page, { title, justification: "社保卡换发期间日均办件量由 1.2 万增至 3 万，按峰值 70% 测算。" });
   await page.goto(`${home}/system`);
-  if ((await page.locator("input[value='registered:zhihui-renshe']").count()) > 0) await send(page, { "system=registered:zhihui-renshe": "" });
-  else await send(page, { "system=new": "", id: "zhihui-renshe", name: "智慧人社", owner: "人社信息化岗", category: "Own", hosting: "Local", mlps: "3" });
+  await send(page, system);
   await page.goto(`${home}/project`);
   await send(page, { name: "智慧人社二期", "basis-1": "", approval: "湛发改审〔2026〕88号", "source-0": "OwnBudget", "percent-0": "60", "source-1": "ProvincialPurchase", "percent-1": "40" });
   await page.goto(`${home}/check`);
@@ -88,12 +87,13 @@ async function work(browser, url) {
   for (const post of ["owner", "head", "approver", "operations"]) people[post] = await visitor(browser, url, post);
   const { owner, head, approver, operations } = people;
   const item = await wrongly(owner, url);
+  const fresh = { "system=new": "", id: `shebaoka-${visit}`, name: "社保卡专区", owner: "人社信息化岗", category: "Own", hosting: "Local", mlps: "3" };
   const host = (title, namespace) => ask(owner, url, { title, line: { "place-1": "", count: "2", namespace: `${namespace}-${visit}` } });
   const made = {
     delivered: await host("智慧人社扩容", "kuorong"),
     waiting: await host("社保卡换发专区", "huanfa"),
     returned: await host("就业服务上云", "jiuye"),
-    ordered: await ask(owner, url, { service: "domain", title: "社保卡专区域名", line: { "place-1": "", count: "1", "answer-name": "sbk.zhanjiang.gov.cn" } }),
+    ordered: await ask(owner, url, { service: "domain", title: "社保卡专区域名", system: fresh, line: { "place-1": "", count: "1", "answer-name": "sbk.zhanjiang.gov.cn" } }),
     fault: await report(owner, url),
     item,
     draft: item.split("/items/")[0],

@@ -167,7 +167,8 @@ impl Pass<'_> {
         let calendar = &self.world.calendar;
         let due = days.and_then(|d| calendar.due(day_of(self.now), u32::from(d)).ok());
         let application = &self.request.spec.application;
-        let title = format!("{} · {}", application.title, item.name);
+        let what = offering.map_or(&item.name, |o| &o.spec.display_name.zh);
+        let title = format!("{} · {what}", application.title);
         let spec = WorkOrderSpec {
             purpose: Purpose::Fulfilment,
             title: title.chars().take(128).collect(),

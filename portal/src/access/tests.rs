@@ -98,3 +98,41 @@ impl Access {
         }
     }
 }
+
+/// A province of a hundred units more, where somebody is named in one and bound by hand in two others.
+#[tokio::test]
+async fn of_many_units_those_that_name_a_person_come_first_and_no_other_is_forgotten() {
+    let mut objects = province();
+    for i in 0..100 {
+        let owner = if i == 7 { "oidc:ju" } else { "oidc:else" };
+        objects.push(serde_json::json!({
+            "apiVersion": "qipan.dev/v1alpha1", "kind": "Tenant", "metadata": { "name": format!("ju-{i}") },
+            "spec": { "displayName": { "zh": "局" }, "level": "City", "owners": [{ "kind": "User", "name": owner }] },
+        }));
+    }
+    let cluster = hub(&objects, |spec| {
+        let namespaces = ["qp-ju-7", "qp-ju-20", "qp-ju-90"].map(Value::from);
+        spec["user"] == "oidc:ju" && namespaces.contains(&spec["resourceAttributes"]["namespace"])
+    });
+    let (access, person) = (Access::default(), user("oidc:ju"));
+    let all = async {
+        loop {
+            let seen = access.visible(&cluster, &person).await.unwrap();
+            assert!(seen.tenant("ju-7").is_some(), "from the first page on");
+            if seen.unasked == 0 {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let all = tokio::time::timeout(Duration::from_mins(1), all);
+    assert_eq!(
+        names(&all.await.unwrap().tenants),
+        ["ju-20", "ju-7", "ju-90"]
+    );
+    assert_eq!(
+        access.unasked(&user("oidc:else")),
+        0,
+        "nobody asked for them"
+    );
+}

@@ -178,6 +178,7 @@ impl Call {
             "limit": limit,
             "offset": offset,
             "asOf": self.visit.state.cluster.last_contact(),
+            "unasked": self.visit.state.access.unasked(&self.visit.session.user),
         }))
     }
 

@@ -195,6 +195,12 @@ fn page_of(item: &Value) -> Value {
                 true,
             ),
         ),
+        (
+            "unasked",
+            schemas::figure(
+                "Units in which nobody has asked yet what the caller may see: until it is 0, more may be seen than is listed.",
+            ),
+        ),
     ])
     .to_value()
 }

@@ -166,6 +166,9 @@ fn money(
     Some((line, standing.threshold.is_some()))
 }
 
+/// How far ahead a freeze is named: what is asked for today is decided long before one that is further away.
+const FORESEEN: std::time::Duration = std::time::Duration::from_hours(30 * 24);
+
 /// The freezes that will hold back what is approved meanwhile.
 fn delays(wording: &Wording, preview: &Preview) -> Vec<String> {
     let lang = wording.lang;
@@ -178,7 +181,8 @@ fn delays(wording: &Wording, preview: &Preview) -> Vec<String> {
         ];
         lang.say("effect.delay", &figures)
     };
-    preview.delays.iter().map(line).collect()
+    let near = |window: &&crds::ChangeWindow| window.spec.from < wording.now + FORESEEN;
+    preview.delays.iter().filter(near).map(line).collect()
 }
 
 fn order_line(wording: &Wording, name: String, order: &Order) -> String {

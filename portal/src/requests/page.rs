@@ -151,7 +151,8 @@ pub(crate) async fn whole(
         phase,
         Phase::Delivered | Phase::Accepted | Phase::Rejected | Phase::Withdrawn
     );
-    let accept_by = status.delivery.and_then(|d| d.accept_by);
+    let delivery = status.delivery.filter(|_| phase == Phase::Delivered);
+    let accept_by = delivery.and_then(|d| d.accept_by);
     Ok(RequestPage {
         p,
         lamp: standing::lamp(lang, request),
