@@ -9,6 +9,8 @@ use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum_server::Handle;
+use hyper_util::rt::TokioTimer;
 use jiff::SignedDuration;
 use kube::Client;
 use tokio::net::TcpListener;
@@ -29,6 +31,8 @@ use crate::records::Records;
 use crate::router;
 use crate::state::AppState;
 
+/// A client has so long to say the headers of its next request, the wait for it included.
+const HEADERS_WITHIN: Duration = Duration::from_secs(30);
 /// Open pages have this long to finish once the program is asked to end.
 const LAST_PAGES: Duration = Duration::from_secs(10);
 
@@ -184,15 +188,32 @@ async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> 
     Ok((listener, address))
 }
 
+/// Serves until the program is asked to end, and then what is open, for a while.
+///
+/// axum's own `serve` waits for the headers of a request without end: a client that says a byte a minute would keep its
+/// connection, and a thousand of them all. HTTP/1 only: the guess of the version waits without end, too. (Ingresses speak
+/// HTTP/2 to browsers and HTTP/1 to us.)
 async fn serve_until(
     listener: TcpListener,
     app: Router,
     mut ending: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let end = async move {
-        let _sender_gone_means_the_same = ending.wait_for(|ending| *ending).await;
-    };
-    axum::serve(listener, app).with_graceful_shutdown(end).await
+    let handle = Handle::new();
+    let mut server = axum_server::from_tcp(listener.into_std()?)?
+        .handle(handle.clone())
+        .http1_only();
+    server
+        .http_builder()
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN);
+    let mut pages = pin!(server.serve(app.into_make_service()));
+    tokio::select! {
+        ended = &mut pages => return ended,
+        _sender_gone_means_the_same = ending.wait_for(|ending| *ending) => {}
+    }
+    handle.graceful_shutdown(Some(LAST_PAGES));
+    pages.await
 }
 
 async fn asked_to_end() {

@@ -20,6 +20,8 @@ use tokio::sync::OnceCell;
 
 #[path = "portal/listeners.rs"]
 mod listeners;
+#[path = "portal/slow.rs"]
+mod slow;
 
 struct World {
     testbed: Testbed,

@@ -40,15 +40,19 @@ impl Events {
 
     /// Says a new judgement, unless it is one that only passes through.
     pub fn judged(&self, object: &ObjectReference, condition: &Condition) {
-        if matches!(
-            condition.reason.as_str(),
-            "Progressing"
-                | "AwaitingEnforcement"
-                | "AwaitingHold"
-                | "AwaitingPool"
-                | "Declared"
-                | "Submitted"
-        ) {
+        let being_made =
+            condition.reason == "TenantNotReady" && condition.status == ConditionStatus::Unknown;
+        if being_made
+            || matches!(
+                condition.reason.as_str(),
+                "Progressing"
+                    | "AwaitingEnforcement"
+                    | "AwaitingHold"
+                    | "AwaitingPool"
+                    | "Declared"
+                    | "Submitted"
+            )
+        {
             return;
         }
         // What people do with a request is its course, not a warning.

@@ -55,11 +55,14 @@ pub fn validate(
     let tenant = tenant.ok_or_else(|| Verdict::no(Reason::UnknownTenant).with("tenant", name))?;
     let status = tenant.status.clone().unwrap_or_default();
     if !status.conditions.is_true(ConditionType::Ready) {
-        let detail = status
-            .conditions
-            .get(ConditionType::Ready)
-            .map_or("it was not looked at yet", |c| c.message.as_str());
-        return Err(Verdict::no(Reason::TenantNotReady)
+        let ready = status.conditions.get(ConditionType::Ready);
+        // A unit that is being made is no refusal: it passes.
+        let verdict = match ready {
+            Some(ready) if ready.reason != Reason::Progressing.as_str() => Verdict::no,
+            _ => Verdict::unknown,
+        };
+        let detail = ready.map_or("it was not looked at yet", |c| c.message.as_str());
+        return Err(verdict(Reason::TenantNotReady)
             .with("tenant", name)
             .with("detail", detail));
     }

@@ -1,5 +1,7 @@
 //! Where a service can be had: every product and size, with its price and what its pool still has. Pure.
 
+use std::cmp::Reverse;
+
 use crds::cloud_platform::Expansion;
 use crds::cloud_product::{Fulfilment, ProductSize};
 use crds::{CloudProduct, Quantity, ServiceOffering, resource_name};
@@ -23,11 +25,28 @@ pub fn places(
 ) -> Vec<Choice> {
     let name = offering.name_any();
     let provides = |p: &&CloudProduct| p.spec.offering == name && !p.spec.withdrawn;
-    let products = ground.products.iter().filter(provides);
+    let mut products: Vec<_> = ground.products.iter().filter(provides).collect();
+    // Those of the unit's own city come before the province's and before other cities'.
+    let own = ground.tenant.spec.division.as_deref();
+    products.sort_by_key(|product| {
+        let platform = ground.platform(&product.spec.platform);
+        let division = platform.and_then(|p| p.spec.division.as_deref());
+        Reverse(shared(
+            own.unwrap_or_default(),
+            division.unwrap_or_default(),
+        ))
+    });
     products
+        .into_iter()
         .flat_map(|product| product.spec.sizes.iter().map(move |size| (product, size)))
         .map(|(product, size)| place(wording, form, offering, (product, size), ground))
         .collect()
+}
+
+/// How much two divisions share: province, city and county are two digits each (GB/T 2260).
+fn shared(one: &str, other: &str) -> usize {
+    let levels = one.as_bytes().chunks(2).zip(other.as_bytes().chunks(2));
+    levels.take_while(|(a, b)| a == b).count()
 }
 
 fn place(
@@ -123,4 +142,16 @@ fn left(
         number(i64::try_from(n).unwrap_or(i64::MAX))
     });
     lang.say("place.left", &[("fits", &fits), ("amounts", &amounts)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shared;
+
+    #[test]
+    fn a_county_is_nearer_to_its_city_than_to_the_province_or_to_another_city() {
+        let county =
+            ["440881", "440800", "440000", "440500", ""].map(|other| shared("440881", other));
+        assert_eq!(county, [3, 2, 1, 1, 0]);
+    }
 }
