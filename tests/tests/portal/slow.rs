@@ -61,6 +61,7 @@ async fn who_says_headers_or_a_body_a_byte_a_second_is_cut_off_and_others_are_se
         ensure!(!answer.contains("200 OK"), "{answer}");
     }
     let body = body?;
-    ensure!(body.starts_with("HTTP/1.1 408"), "a slow body gets {body}");
+    // As any page that takes too long: whether the client or the hub is slow cannot be told from here.
+    ensure!(body.starts_with("HTTP/1.1 503"), "a slow body gets {body}");
     Ok(())
 }
