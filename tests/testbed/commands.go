@@ -19,7 +19,7 @@ func testbedCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), kubeconfigCommand(), statusCommand(), downCommand(), guardCommand(), spawnCommand())
+	root.AddCommand(upCommand(), kubeconfigCommand(), statusCommand(), downCommand(), guardCommand(), spawnCommand(), keepCommand())
 	for _, verb := range []struct{ name, help string }{
 		{"stop", "Take a cluster's API server away, as a crash would; its data stays."},
 		{"start", "Bring a stopped cluster back at the same address."},

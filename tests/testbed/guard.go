@@ -86,10 +86,14 @@ func spawnCommand() *cobra.Command {
 	var log, pidPath string
 	command := &cobra.Command{
 		Use:   "spawn --pid-file FILE --log FILE -- PROGRAM ARGS...",
-		Short: "Start a program in a session of its own and return.",
+		Short: "Start a program in a session of its own, and again whenever it ends by itself, and return.",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			pid, err := spawnDetached(args[0], args, log)
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			pid, err := spawnDetached(self, append([]string{"testbed", "keep", "--"}, args...), log)
 			if err != nil {
 				return err
 			}
@@ -110,6 +114,70 @@ func spawnCommand() *cobra.Command {
 		panic(err) // The flag is declared above.
 	}
 	return command
+}
+
+const (
+	shortLife = 5 * time.Second
+	tooShort  = 3 // lives in a row
+)
+
+// keepCommand does for a program what a Deployment does: an operator whose machine slept has lost its lease, and ends so
+// that the next one begins.
+func keepCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "keep -- PROGRAM ARGS...",
+		Short: "Run a program, and again whenever it ends by itself; one that cannot even begin is given up.",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			stop := make(chan os.Signal, 2)
+			signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+			for short := 0; short < tooShort; {
+				began := time.Now()
+				asked, err := runOnce(args, stop)
+				if asked {
+					return nil
+				}
+				fmt.Fprintf(os.Stderr, "testbed: %s ended (%v)\n", filepath.Base(args[0]), err)
+				if short++; time.Since(began) > shortLife {
+					short = 0
+				}
+				select {
+				case <-stop:
+					return nil
+				case <-time.After(time.Second):
+				}
+			}
+			return fmt.Errorf("%s ends as soon as it begins", args[0])
+		},
+	}
+}
+
+// runOnce runs a program until it ends, or until it is asked to; it says whether it was.
+func runOnce(args []string, stop <-chan os.Signal) (bool, error) {
+	child := &exec.Cmd{
+		Path: args[0], Args: args, Stdout: os.Stdout, Stderr: os.Stderr,
+		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+	}
+	result := make(chan error, 1)
+	forks <- func() { result <- child.Start() }
+	if err := <-result; err != nil {
+		return false, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	select {
+	case err := <-ended:
+		return false, err
+	case <-stop:
+	}
+	_ = child.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-ended:
+	case <-time.After(8 * time.Second):
+		_ = child.Process.Kill()
+		<-ended
+	}
+	return true, nil
 }
 
 func spawnDetached(program string, args []string, log string) (int, error) {
