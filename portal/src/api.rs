@@ -16,7 +16,7 @@ pub mod requests;
 pub mod schemas;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, on};
 
@@ -60,7 +60,11 @@ pub fn routes() -> Router<AppState> {
         let handler = async move |State(state): State<AppState>, request: Request| {
             answer(operation, state, request).await
         };
-        router = router.route(&format!("{ROOT}{}", operation.path), on(filter, handler));
+        let mut route = on(filter, handler);
+        if let Some(most) = operation.most {
+            route = route.layer(DefaultBodyLimit::max(most));
+        }
+        router = router.route(&format!("{ROOT}{}", operation.path), route);
     }
     router.method_not_allowed_fallback(async || Problem::of("no-method"))
 }

@@ -5,6 +5,7 @@
 
 pub mod acts;
 pub mod api_tokens;
+pub mod attachments;
 pub mod audit;
 pub mod backup;
 pub mod bulletins;
@@ -49,6 +50,7 @@ pub(crate) use statements;
 pub const STATEMENTS: &[(&str, &[(&str, &str)])] = &[
     ("acts", acts::ALL),
     ("api_tokens", api_tokens::ALL),
+    ("attachments", attachments::ALL),
     ("audit", audit::ALL),
     ("bulletins", bulletins::ALL),
     ("drafts", drafts::ALL),

@@ -80,6 +80,9 @@ pub enum AppError {
     /// This machine has no font for Chinese.
     #[error("there is no font for the forms")]
     NoFont,
+    /// A request names the file, and it was not handed in here.
+    #[error("the file is not kept here")]
+    NoFile,
     /// There is no such draft of this person: it was submitted or deleted.
     #[error("no such draft")]
     NoDraft,
@@ -203,6 +206,7 @@ impl AppError {
             Self::LedgerFull => (StatusCode::SERVICE_UNAVAILABLE, "ledger-full"),
             Self::NoDatabase => (StatusCode::SERVICE_UNAVAILABLE, "no-database"),
             Self::NoFont => (StatusCode::NOT_IMPLEMENTED, "no-font"),
+            Self::NoFile => (StatusCode::NOT_FOUND, "no-file"),
             Self::NoDraft => (StatusCode::NOT_FOUND, "no-draft"),
             Self::TooManyDrafts => (StatusCode::CONFLICT, "too-many-drafts"),
             Self::FormTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "form-too-large"),

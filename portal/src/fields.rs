@@ -13,6 +13,8 @@ pub enum Input {
     Day,
     /// Several lines.
     Long,
+    /// Files whose names end like this, as a browser is told: `.pdf,.png`.
+    Files(String),
     /// One of a list that is folded up.
     Choice(Vec<Choice>),
     /// One of a list that is read.
@@ -137,9 +139,12 @@ impl Field {
     pub fn anchor(&self) -> String {
         match self.input {
             Input::Radio(_) => format!("{}-1", self.id),
-            Input::Line | Input::Number | Input::Day | Input::Long | Input::Choice(_) => {
-                self.id.clone()
-            }
+            Input::Line
+            | Input::Number
+            | Input::Day
+            | Input::Long
+            | Input::Files(_)
+            | Input::Choice(_) => self.id.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod api;
 pub mod approvals;
 pub mod args;
 pub mod assets;
+pub mod attachments;
 pub mod audit;
 pub mod background;
 pub mod bulletins;

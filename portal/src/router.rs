@@ -15,10 +15,11 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
-use self::Gives::{Asset, Events, Hop, Json, Pdf, Text};
+use self::Gives::{Asset, Events, File, Hop, Json, Pdf, Text};
 use self::routes::Routes;
 pub use self::routes::{Gives, Route};
 
+use crate::attachments::form;
 use crate::audit::page;
 use crate::error::{self, AppError};
 use crate::identity::oidc::pages as provider;
@@ -29,7 +30,7 @@ use crate::state::AppState;
 use crate::tenants::members;
 use crate::work_orders::report;
 use crate::{
-    acts, api, approvals, assets, bulletins, catalog, costs, events, headers, metrics,
+    acts, api, approvals, assets, attachments, bulletins, catalog, costs, events, headers, metrics,
     mine as desk, objects, overview, platforms, reader, requests, search, server, tenants, trends,
     way_in, windows, wizard, work_orders,
 };
@@ -40,21 +41,26 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const BODY_BYTES: usize = 64 * 1024;
 /// No page takes longer.
 const PAGE_SECONDS: Duration = Duration::from_secs(20);
+/// But files go up over slow lines.
+const UPLOAD_SECONDS: Duration = Duration::from_secs(180);
 
 /// What people see.
 pub fn pages(state: AppState) -> Router {
     let (demo, oidc) = (state.demo, state.oidc.is_some());
+    let within = |time| TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, time);
     let routes = dynamic(demo, oidc)
         .into_router()
         .merge(api::routes())
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            PAGE_SECONDS,
-        ))
+        .layer(within(PAGE_SECONDS))
         .layer(DefaultBodyLimit::max(BODY_BYTES));
+    let uploads = of_uploads()
+        .into_router()
+        .layer(within(UPLOAD_SECONDS))
+        .layer(DefaultBodyLimit::max(form::BODY));
     let fallback = async || AppError::NoPage;
     Router::new()
         .merge(routes)
+        .merge(uploads)
         .merge(of_assets().into_router())
         .fallback(fallback)
         .layer(own_forms_only(&state))
@@ -78,7 +84,10 @@ pub fn pages(state: AppState) -> Router {
 /// Every route of [`pages`] but the operations of the API (`api::operations`), for a portal with the demo sign-in, with a provider, or with both.
 #[must_use]
 pub fn list(demo: bool, oidc: bool) -> Vec<Route> {
-    dynamic(demo, oidc).and(of_assets()).into_list()
+    dynamic(demo, oidc)
+        .and(of_uploads())
+        .and(of_assets())
+        .into_list()
 }
 
 /// What is drawn anew for each visit.
@@ -135,6 +144,11 @@ fn of_requests() -> Routes {
         .page("/requests/{tenant}/{name}", requests::page::page)
         .get("/requests/{tenant}/{name}/yaml", Text, requests::page::yaml)
         .get("/requests/{tenant}/{name}/pdf", Pdf, application::pdf)
+        .get(
+            "/requests/{tenant}/{name}/files/{sha256}",
+            File,
+            attachments::give,
+        )
         .act("/requests/{tenant}/{name}/{act}", requests::acts::act)
         .page("/requests/new", wizard::begin::page)
         .act("/requests/new", wizard::begin::enter)
@@ -223,6 +237,11 @@ fn of_sign_in(demo: bool, oidc: bool) -> Routes {
             .act("/sign-in/back-channel", provider::logout);
     }
     routes
+}
+
+/// Forms that carry files: more goes up, and it may take longer.
+fn of_uploads() -> Routes {
+    Routes::default().act("/requests/{tenant}/{name}/answer", requests::acts::answer)
 }
 
 /// What pages are made of.

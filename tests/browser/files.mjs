@@ -6,6 +6,7 @@ const TYPES = {
   csv: /^text\/csv/,
   xlsx: /^application\/vnd\.openxmlformats-officedocument\.spreadsheetml\.sheet/,
   pdf: /^application\/pdf/,
+  file: /^(application|image)\//,
   json: /^application\/json/,
   text: /^text\/plain/,
   events: /^text\/event-stream/,

@@ -58,6 +58,14 @@ async function decide(page, url, request, outcome, comment = "") {
   check(`${request}: ${outcome}`, (await page.locator(".alert").count()) === 0, await page.locator("main").innerText());
 }
 
+/** A return is answered with a file. */
+async function answer(page, url, request) {
+  await until(page, `${url}${request}`, "#answer-files");
+  await page.setInputFiles("#answer-files", { name: "测算依据.pdf", mimeType: "application/pdf", buffer: Buffer.from("%PDF-1.7\n") });
+  await send(page, { "answer-comment": "已补充日均办件量和测算依据，见附件。" }, "#act-answer button[type=submit]");
+  await until(page, `${url}${request}`, ".files a");
+}
+
 /** What the wizard says to somebody who fills it wrongly. */
 async function wrongly(page, url) {
   const item = await begin(page, url, "cloud-host");
@@ -93,13 +101,20 @@ async function work(browser, url) {
     delivered: await host("智慧人社扩容", "kuorong"),
     waiting: await host("社保卡换发专区", "huanfa"),
     returned: await host("就业服务上云", "jiuye"),
+<<<<<<< HEAD
     ordered: await ask(owner, url, { service: "domain", title: "社保卡专区域名", system: fresh, line: { "place-1": "", count: "1", "answer-name": "sbk.zhanjiang.gov.cn" } }),
+=======
+    answered: await host("社保查询扩容", "chaxun"),
+    ordered: await ask(owner, url, { service: "domain", title: "社保卡专区域名", line: { "place-1": "", count: "1", "answer-name": "sbk.zhanjiang.gov.cn" } }),
+>>>>>>> 4cd189f (requests: a return is answered with files)
     fault: await report(owner, url),
     item,
     draft: item.split("/items/")[0],
   };
   for (const request of [made.delivered, made.waiting, made.ordered]) await decide(head, url, request, "Approve", "同意上报");
   await decide(head, url, made.returned, "Return", "请补充就业服务平台的日均办件量和测算依据。");
+  await decide(head, url, made.answered, "Return", "请附上测算依据。");
+  await answer(owner, url, made.answered);
   for (const request of [made.delivered, made.ordered]) await decide(approver, url, request, "Approve", "同意，节点余量充足");
   await announce(approver, url);
   await until(approver, `${url}/approvals`, ".waiting h2 a");
@@ -158,6 +173,7 @@ export async function province(browser, url) {
       "my-requests": "/requests",
       "my-request": made.waiting,
       "my-returned": made.returned,
+      "my-answered": made.answered,
       "my-delivered": made.delivered,
       "my-unit": "/tenants/zj-rsj",
       "way-in": "/tenants/zj-rsj/grants/extranet/way-in",

@@ -11,6 +11,8 @@ use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 
+#[path = "requests/files.rs"]
+mod files;
 #[path = "requests/stage.rs"]
 mod stage;
 #[path = "requests/writes.rs"]

@@ -107,6 +107,8 @@ pub struct Operation {
     pub query: &'static [Param],
     /// Its body.
     pub body: Option<Body>,
+    /// The largest body, in bytes, where files go up in it; else what the router allows to every form.
+    pub most: Option<usize>,
     /// What comes back.
     pub answer: Answer,
     /// Where that leads.
@@ -123,6 +125,7 @@ pub const GET: Operation = Operation {
     path: "",
     query: &[],
     body: None,
+    most: None,
     answer: Answer::One(schemas::anything),
     links: &[],
     run: |_| Box::pin(async { Err(AppError::NoPage.into()) }),

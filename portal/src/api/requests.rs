@@ -225,13 +225,17 @@ pub const OPERATIONS: &[Operation] = &[
         r#"{"stage": "Technical", "view": "Favourable", "comment": "The pool has room."}"#,
         write::advise
     ),
-    act!(
-        "answer",
-        "answers",
-        NewAnswer,
-        r#"{"comment": "Reckoned by the peak of the last three months."}"#,
-        write::answer
-    ),
+    Operation {
+        // Five files of ten megabytes, in base64.
+        most: Some(70_000_000),
+        ..act!(
+            "answer",
+            "answers",
+            NewAnswer,
+            r#"{"comment": "Reckoned by the peak of the last three months.", "attachments": [{"name": "peak.pdf", "content": "JVBERi0xLjcK"}]}"#,
+            write::answer
+        )
+    },
     act!(
         "accept",
         "acceptance",

@@ -19,6 +19,7 @@ use kube::ResourceExt as _;
 use super::Roles;
 use crate::access::Visible;
 use crate::acts::request_id;
+use crate::attachments::{self, Link};
 use crate::cluster::write::{Author, WriteError};
 use crate::error::AppError;
 use crate::fields::{Choice, Field, Group, Input};
@@ -46,6 +47,7 @@ pub(crate) struct DecidePage {
     applicant: String,
     justification: String,
     items: Vec<(String, String)>,
+    files: Vec<Link>,
     effect: Effect,
     stages: Vec<StageRow>,
     opinions: Vec<OpinionRow>,
@@ -201,6 +203,7 @@ async fn whole(
         applicant: request.spec.applicant.clone().unwrap_or_default(),
         justification: application.justification.clone(),
         items: requests::page::items(&wording, ground.as_ref(), request),
+        files: attachments::links(request, &application.attachments),
         effect: requests::page::effect_of(&wording, ground.as_ref(), request),
         stages: requests::page::stages(&wording, request),
         opinions: requests::page::opinions(&wording, request),

@@ -33,6 +33,11 @@ pub const STEPS: &[(i64, &str, &str)] = &[
         "notices",
         include_str!("../../migrations/0005_notices.sql"),
     ),
+    (
+        6,
+        "attachments",
+        include_str!("../../migrations/0006_attachments.sql"),
+    ),
 ];
 
 /// Brings the tables to this version; steps that ran are left alone.

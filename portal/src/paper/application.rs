@@ -9,6 +9,7 @@ use kube::ResourceExt as _;
 
 use super::{PaperError, Sheet};
 use crate::ages;
+use crate::attachments;
 use crate::error::AppError;
 use crate::export;
 use crate::health::Wording;
@@ -73,11 +74,9 @@ fn write(sheet: &mut Sheet<'_>, wording: &Wording, tenant: &str, request: &Resou
     }
     sheet.heading(lang.t("paper.justification"));
     sheet.text(&application.justification);
-    if !application.attachments.is_empty() {
+    if attachments::named(request).next().is_some() {
         sheet.heading(lang.t("paper.attachments"));
-        let rows: Vec<_> = application
-            .attachments
-            .iter()
+        let rows: Vec<_> = attachments::named(request)
             .map(|file| vec![file.name.clone(), file.digest.clone()])
             .collect();
         let head = [lang.t("table.name"), lang.t("paper.digest")];

@@ -5,23 +5,27 @@ use askama::Template as _;
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use crds::ResourceRequest;
-use crds::keys::tenant_namespace;
 use crds::resource_request::chain::StageState;
 use crds::resource_request::{Acceptance, Answer, Phase, Rating, Urging, Withdrawal};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use kube::ResourceExt as _;
 use serde_json::Value;
 
 use super::{page, standing};
-use crate::access::within;
+use crate::access::{Visible, within};
 use crate::acts::request_id;
+use crate::attachments::content::accepted;
+use crate::attachments::form::Sent;
+use crate::attachments::{self, File};
+use crate::cluster::Kind;
 use crate::cluster::write::{Author, WriteError};
-use crate::cluster::{Cluster, Kind};
+use crate::db::DbError;
 use crate::error::AppError;
-use crate::fields::{Choice, Field, Group, Input};
+use crate::fields::{self, Choice, Field, Group, Input};
 use crate::forms::{self, Fields};
 use crate::i18n::Lang;
 use crate::live::Visit;
+use crate::refusals::Told;
 
 /// An act on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,8 @@ pub struct Action {
     pub action: String,
     /// What its button says.
     pub button: &'static str,
+    /// Whether files go with it.
+    pub files: bool,
     /// Whether it ends something.
     pub ends: bool,
     /// Whether it is what the request waits for.
@@ -117,7 +123,10 @@ impl Act {
     fn groups(self, lang: Lang) -> Vec<Group> {
         let comment = |key: &str| Field::new(lang, "comment", key, Input::Long).most(1024);
         let fields = match self {
-            Self::Answer => vec![comment("answer-comment").required().most(4096)],
+            Self::Answer => vec![
+                comment("answer-comment").required().most(4096),
+                Field::new(lang, "files", "answer-files", Input::Files(accepted())),
+            ],
             Self::Accept => {
                 let choices = vec![
                     Choice::new("yes", lang.t("accept.yes")).about(lang.t("accept.yes.about")),
@@ -148,6 +157,18 @@ impl Act {
         groups
     }
 
+    /// Its fields, with what was filled in and what is wrong with it.
+    fn filled(self, lang: Lang, tried: Option<&page::Tried<'_>>) -> Vec<Group> {
+        let mut groups = self.groups(lang);
+        if let Some(tried) = tried {
+            for field in groups.iter_mut().flat_map(|group| &mut group.fields) {
+                tried.fields.get(&field.id).clone_into(&mut field.value);
+            }
+            fields::mark(&mut groups, &tried.wrong);
+        }
+        groups
+    }
+
     /// What a field of it is called in a form.
     #[must_use]
     pub fn field(self, name: &str) -> String {
@@ -160,7 +181,7 @@ impl Act {
     }
 
     /// The entry that a form makes; the key of what is wrong with it.
-    fn entry(self, fields: &Fields, by: &str) -> Result<Value, &'static str> {
+    fn entry(self, fields: &Fields, files: &[File], by: &str) -> Result<Value, &'static str> {
         let get = |name: &str| fields.get(&self.field(name)).to_owned();
         let by = by.to_owned();
         let comment = Some(get("comment")).filter(|text| !text.is_empty());
@@ -170,7 +191,7 @@ impl Act {
                 serde_json::to_value(Answer {
                     by,
                     comment,
-                    attachments: Vec::new(),
+                    attachments: files.iter().map(File::entry).collect(),
                 })
             }
             Self::Accept => {
@@ -215,10 +236,11 @@ async fn may_write(visit: &Visit, request: &ResourceRequest) -> Result<bool, App
     may.map_err(|error| AppError::hub_silent(cluster, &error))
 }
 
-/// What the person can do about it now.
+/// What the person can do about it now; what was just tried with what was filled in.
 pub(super) async fn offered(
     visit: &Visit,
     request: &ResourceRequest,
+    tried: Option<&page::Tried<'_>>,
 ) -> Result<Vec<Action>, AppError> {
     // The applicant always sees what can be done; others of the unit where RBAC lets them write requests there.
     let user = &visit.session.user;
@@ -238,12 +260,17 @@ pub(super) async fn offered(
     }
     let lang = visit.reader.lang;
     let (tenant, name) = (super::tenant(request), request.name_any());
-    let due = Act::ALL.into_iter().filter(|act| act.is_due(request));
+    let of = |act: Act| tried.filter(|tried| tried.act == act);
+    // Its time may have passed while somebody wrote: what they wrote stands there all the same.
+    let due = Act::ALL
+        .into_iter()
+        .filter(|act| act.is_due(request) || of(*act).is_some_and(page::Tried::says_something));
     Ok(due
         .map(|act| Action {
             code: act.code(),
             word: lang.find(&format!("act.{}", act.code())).unwrap_or(""),
-            groups: act.groups(lang),
+            groups: act.filled(lang, of(act)),
+            files: act == Act::Answer,
             hidden: vec![
                 (
                     forms::TOKEN,
@@ -256,7 +283,7 @@ pub(super) async fn offered(
                 .find(&format!("act-button.{}", act.code()))
                 .unwrap_or(""),
             ends: act == Act::Withdraw,
-            open: matches!(act, Act::Answer | Act::Accept | Act::Rate),
+            open: matches!(act, Act::Answer | Act::Accept | Act::Rate) || of(act).is_some(),
         })
         .collect())
 }
@@ -280,6 +307,10 @@ pub(super) async fn decides_here(
 pub enum No {
     /// What was said is wrong; the key of what.
     Wrong(&'static str),
+    /// Files that may not be handed in.
+    Files(Vec<attachments::Wrong>),
+    /// The files cannot be kept.
+    NotKept(DbError),
     /// The hub says no.
     Write(WriteError),
 }
@@ -287,17 +318,46 @@ pub enum No {
 /// Does something about a request as it was seen, and gives it as it is then.
 ///
 /// # Errors
-/// What was said is wrong, or the hub says no.
+/// What was said is wrong, a file may not be handed in or cannot be kept, or the hub says no.
 pub async fn perform(
-    cluster: &Cluster,
+    visit: &Visit,
     author: Author<'_>,
     act: Act,
     request: &ResourceRequest,
-    fields: &Fields,
+    said: &Sent,
 ) -> Result<ResourceRequest, No> {
-    let entry = act.entry(fields, &author.user.name).map_err(No::Wrong)?;
-    let appended = cluster.append(author, request, act.list(), &entry).await;
-    appended.map_err(No::Write)
+    let cluster = &visit.state.cluster;
+    if !said.wrongs.is_empty() {
+        return Err(No::Files(said.wrongs.clone()));
+    }
+    let entry = act.entry(&said.fields, &said.files, &author.user.name);
+    let entry = entry.map_err(No::Wrong)?;
+    let append = async |author| {
+        let appended = cluster.append(author, request, act.list(), &entry).await;
+        appended.map_err(No::Write)
+    };
+    if said.files.is_empty() {
+        return append(author).await;
+    }
+    // Nothing is kept for who may not say it; and nothing is named that is not kept.
+    append(Author {
+        dry: true,
+        ..author
+    })
+    .await?;
+    let records = visit.state.records.as_ref();
+    let db = records.map(|records| &records.db);
+    let db = db.ok_or_else(|| No::NotKept(DbError::Gone("there is none".to_owned())))?;
+    let kept = attachments::keep(db, author.user, request, &said.files).await;
+    let kept = kept.map_err(No::NotKept)?;
+    let done = append(author).await;
+    // Without an answer it may have been written: then the files are named.
+    if let Err(No::Write(error)) = &done
+        && !matches!(error, WriteError::NoAnswer(_))
+    {
+        attachments::take_back(db, &kept).await;
+    }
+    done
 }
 
 /// Does something about a request.
@@ -314,48 +374,116 @@ pub async fn act(
         .into_iter()
         .find(|act| act.code() == code)
         .ok_or(AppError::NoPage)?;
+    carry_out(&visit, act, (&tenant, &name), &headers, fields.into()).await
+}
+
+/// Answers a return, with files.
+///
+/// # Errors
+/// There is no such request, or the form is not ours.
+pub async fn answer(
+    visit: Visit,
+    Path((tenant, name)): Path<(String, String)>,
+    headers: HeaderMap,
+    sent: Sent,
+) -> Result<Response, AppError> {
+    carry_out(&visit, Act::Answer, (&tenant, &name), &headers, sent).await
+}
+
+async fn carry_out(
+    visit: &Visit,
+    act: Act,
+    (tenant, name): (&str, &str),
+    headers: &HeaderMap,
+    sent: Sent,
+) -> Result<Response, AppError> {
     let visible = visit.visible().await?;
-    let request = page::find(&visit, &visible, &tenant, &name)?;
-    fields.check(&visit.session, &act.purpose(&request))?;
-    let user = &visit.session.user;
+    let request = page::find(visit, &visible, tenant, name)?;
+    sent.fields.check(&visit.session, &act.purpose(&request))?;
     let author = Author {
-        user,
-        request_id: request_id(&headers),
+        user: &visit.session.user,
+        request_id: request_id(headers),
         dry: false,
     };
-    let lang = visit.reader.lang;
-    let refused = if fields.get("seen") == act.count(&request).to_string() {
-        match perform(&visit.state.cluster, author, act, &request, &fields).await {
-            Ok(_) => None,
-            Err(No::Write(error)) => Some(error),
-            Err(No::Wrong(key)) => {
-                let told = crate::refusals::Told {
-                    happened: lang.t(key).to_owned(),
-                    ..Default::default()
-                };
-                let page = page::whole(&visit, &visible, &request, Some(told)).await?;
-                return Ok(
-                    (http::StatusCode::UNPROCESSABLE_ENTITY, Html(page.render()?)).into_response(),
-                );
-            }
-        }
+    let done = if sent.fields.get("seen") == act.count(&request).to_string() {
+        perform(visit, author, act, &request, &sent).await
     } else {
-        Some(WriteError::Stale)
+        Err(No::Write(WriteError::Stale))
     };
-    match refused {
-        None => {
-            let namespace = tenant_namespace(&tenant);
-            let href = format!(
-                "/requests/{}/{name}?done={}",
-                namespace.trim_start_matches("qp-"),
-                act.code()
-            );
-            Ok(Redirect::to(&href).into_response())
+    let Err(no) = done else {
+        let href = format!("{}?done={}", super::href(&request), act.code());
+        return Ok(Redirect::to(&href).into_response());
+    };
+    let (status, told, wrong) = explained(visit, &visible, act, no);
+    let tried = page::Tried {
+        act,
+        fields: &sent.fields,
+        told: chosen_again(visit.reader.lang, told, &sent),
+        wrong,
+    };
+    let page = page::whole(visit, &visible, &request, Some(tried)).await?;
+    Ok((status, Html(page.render()?)).into_response())
+}
+
+/// Why something was not done: the status, what is said of it, and which fields are wrong.
+fn explained(
+    visit: &Visit,
+    visible: &Visible,
+    act: Act,
+    no: No,
+) -> (StatusCode, Told, Vec<fields::Wrong>) {
+    let lang = visit.reader.lang;
+    let happened = |happened: &str| Told {
+        happened: happened.to_owned(),
+        ..Told::default()
+    };
+    let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+    match no {
+        No::Wrong(key) => {
+            let field = match key {
+                "wrong.no-acceptance" => "accepted",
+                "wrong.no-stars" => "stars",
+                _ => "comment",
+            };
+            let wrong = fields::Wrong::new(&act.field(field), lang.t(key));
+            (unprocessable, happened(lang.t(key)), vec![wrong])
         }
-        Some(error) => {
-            let told = visit.wording(&visible).refusal(&error);
-            let page = page::whole(&visit, &visible, &request, Some(told)).await?;
-            Ok((error.status(), Html(page.render()?)).into_response())
+        No::Files(wrongs) => {
+            let words: Vec<_> = wrongs.iter().map(|wrong| wrong.words(lang)).collect();
+            let words = words.join(lang.t("sentence.stop"));
+            let large = |wrong: &attachments::Wrong| {
+                use attachments::Wrong::{TooLarge, TooMuch};
+                matches!(wrong, TooLarge(_) | TooMuch)
+            };
+            let status = if wrongs.iter().any(large) {
+                StatusCode::PAYLOAD_TOO_LARGE
+            } else {
+                unprocessable
+            };
+            let wrong = fields::Wrong::new(&act.field("files"), words.as_str());
+            (status, happened(&words), vec![wrong])
         }
+        No::NotKept(error) => {
+            tracing::warn!(%error, "files cannot be kept");
+            let told = Told {
+                happened: lang.t("files.not-kept.happened").to_owned(),
+                todo: lang.t("files.not-kept.todo").to_owned(),
+                ..Told::default()
+            };
+            (StatusCode::SERVICE_UNAVAILABLE, told, Vec::new())
+        }
+        No::Write(error) => (
+            error.status(),
+            visit.wording(visible).refusal(&error),
+            Vec::new(),
+        ),
     }
+}
+
+/// A browser gives files once: where there were some, it is said that they are to be chosen again.
+fn chosen_again(lang: Lang, mut told: Told, sent: &Sent) -> Told {
+    if told.todo.is_empty() && !(sent.files.is_empty() && sent.wrongs.is_empty()) {
+        lang.t("files.again").clone_into(&mut told.todo);
+    }
+    told
 }

@@ -5,6 +5,7 @@ use crds::resource_request::{Event, EventKind};
 
 use super::words;
 use crate::ages::{self, Moment};
+use crate::attachments::{self, Link};
 use crate::health::Wording;
 
 /// Something that happened.
@@ -13,6 +14,8 @@ pub(crate) struct EventRow {
     pub(crate) by: String,
     pub(crate) at: Option<Moment>,
     pub(crate) said: String,
+    /// What was handed in with it.
+    pub(crate) files: Vec<Link>,
 }
 
 /// What happened, newest first, with what was said.
@@ -38,11 +41,23 @@ pub(crate) fn events(wording: &Wording, request: &ResourceRequest) -> Vec<EventR
                 by: event.by.clone().unwrap_or_default(),
                 at: sure.then(|| ages::moment(lang, event.at, wording.now)),
                 said,
+                files: files(request, event),
             }
         })
         .collect();
     rows.reverse();
     rows
+}
+
+/// The files of an answer.
+fn files(request: &ResourceRequest, event: &Event) -> Vec<Link> {
+    let answer = (event.kind == EventKind::Answer).then_some(event.index);
+    let answer = answer
+        .flatten()
+        .and_then(|at| request.spec.answers.get(at as usize));
+    answer.map_or_else(Vec::new, |answer| {
+        attachments::links(request, &answer.attachments)
+    })
 }
 
 /// What an event is called, and what was said.

@@ -17,7 +17,10 @@ use super::standing::{self, Lamp};
 use super::{acts, facts, words};
 use crate::access::Visible;
 use crate::ages;
+use crate::attachments::{self, Link};
 use crate::error::AppError;
+use crate::fields::Wrong;
+use crate::forms::Fields;
 use crate::ground::Ground;
 use crate::health::{Health, Wording};
 use crate::live::{self, Visit, live};
@@ -62,6 +65,7 @@ pub(crate) struct RequestPage {
     said: String,
     facts: Vec<Fact>,
     items: Vec<(String, String)>,
+    files: Vec<Link>,
     effect: Effect,
     settled: bool,
     stages: Vec<StageRow>,
@@ -116,12 +120,31 @@ pub(crate) async fn draw(visit: &Visit, tenant: &str, name: &str) -> Result<Requ
     whole(visit, &visible, &request, None).await
 }
 
-/// The page with why something that was just tried was not done.
+/// Something that was just tried and was not done.
+pub(crate) struct Tried<'a> {
+    /// What.
+    pub(crate) act: acts::Act,
+    /// What was filled in.
+    pub(crate) fields: &'a Fields,
+    /// Why it was not done.
+    pub(crate) told: Told,
+    /// Which field is wrong, and what is wrong with it.
+    pub(crate) wrong: Vec<Wrong>,
+}
+
+impl Tried<'_> {
+    /// Whether there is anything in it to lose.
+    pub(crate) fn says_something(&self) -> bool {
+        !self.fields.get(&self.act.field("comment")).is_empty()
+    }
+}
+
+/// The page, with what was just tried as it was filled in.
 pub(crate) async fn whole(
     visit: &Visit,
     visible: &Visible,
     request: &ResourceRequest,
-    alert: Option<Told>,
+    tried: Option<Tried<'_>>,
 ) -> Result<RequestPage, AppError> {
     let (wording, lang) = (visit.wording(visible), visit.reader.lang);
     let (tenant, name) = (super::tenant(request), request.name_any());
@@ -146,7 +169,7 @@ pub(crate) async fn whole(
         (lang.t("nav.requests"), "/requests"),
     ];
     let mut p = visit.page(visible, title).under(&way, &name);
-    p.alert = alert;
+    p.alert = tried.as_ref().map(|tried| tried.told.clone());
     let settled = matches!(
         phase,
         Phase::Delivered | Phase::Accepted | Phase::Rejected | Phase::Withdrawn
@@ -161,6 +184,7 @@ pub(crate) async fn whole(
         said: said(&wording, request),
         facts: facts::facts(&wording, visit, request),
         items: items(&wording, ground.as_ref(), request),
+        files: attachments::links(request, &application.attachments),
         effect: effect_of(&wording, ground.as_ref(), request),
         settled,
         stages: stages(&wording, request),
@@ -169,7 +193,7 @@ pub(crate) async fn whole(
         deliveries: deliveries(&wording, request),
         ways_in: ways_in(visit, request, &tenant).await?,
         accept_by: accept_by.map(|day| day.to_string()),
-        actions: acts::offered(visit, request).await?,
+        actions: acts::offered(visit, request, tried.as_ref()).await?,
         decide: acts::decides_here(visit, request)
             .await?
             .then(|| format!("/approvals/{tenant}/{name}")),

@@ -22,6 +22,8 @@ pub enum Gives {
     Xlsx,
     /// A paper.
     Pdf,
+    /// A file that somebody handed in.
+    File,
     /// The description of the API.
     Json,
     /// Plain text, as an object's YAML.

@@ -278,7 +278,7 @@ fn told(open: &Open, field: &crate::fields::Field) -> String {
         Input::Choice(choices) | Input::Radio(choices) => {
             choices.iter().find(|c| c.value == field.value)
         }
-        Input::Line | Input::Number | Input::Day | Input::Long => None,
+        Input::Line | Input::Number | Input::Day | Input::Long | Input::Files(_) => None,
     };
     let value = chosen.map_or(field.value.as_str(), |choice| choice.word.as_str());
     format!("{value}{}", field.unit)

@@ -1,5 +1,7 @@
 //! What is written about requests: each by the function of the page that writes the same.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use crds::ResourceRequest;
 use crds::approval::Stage;
 use crds::resource_request::record::View;
@@ -14,6 +16,8 @@ use super::super::problem::Problem;
 use super::{effect, ground};
 use crate::ages;
 use crate::approvals::decide as decisions;
+use crate::attachments::form::Sent;
+use crate::attachments::{self, File};
 use crate::cluster::write::WriteError;
 use crate::db::new_id;
 use crate::error::AppError;
@@ -89,6 +93,54 @@ pub(super) struct NewAnswer {
     /// The answer.
     #[schemars(length(min = 1, max = 4096))]
     comment: String,
+    /// Documents that were asked for.
+    #[serde(default)]
+    #[schemars(length(max = 5))]
+    attachments: Vec<NewFile>,
+}
+
+/// A file to hand in.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct NewFile {
+    /// What it is called; it ends as its content is: .pdf, .ofd, .docx, .xlsx, .png, .jpg.
+    #[schemars(length(min = 1, max = 255))]
+    name: String,
+    /// Its content in base64, at most 10 MB of it.
+    #[schemars(length(min = 1, max = 13_333_336))]
+    content: String,
+}
+
+/// The files of a body, judged as a form's are.
+fn files(call: &Call, said: Vec<NewFile>) -> Result<Vec<File>, Problem> {
+    if said.len() > attachments::MOST {
+        return Err(wrong_file(
+            call,
+            "attachments",
+            &attachments::Wrong::TooMany,
+        ));
+    }
+    let read = said.into_iter().enumerate().map(|(nth, file)| {
+        let Ok(bytes) = STANDARD.decode(&file.content) else {
+            let field = format!("body.attachments[{nth}].content");
+            return Err(Problem::of("bad-field")
+                .field(&field)
+                .with("field", &field)
+                .with("why", "!~ base64 (RFC 4648 §4)"));
+        };
+        let wrong = |wrong| wrong_file(call, &format!("attachments[{nth}]"), &wrong);
+        File::of(&file.name, bytes).map_err(wrong)
+    });
+    read.collect()
+}
+
+fn wrong_file(call: &Call, field: &str, wrong: &attachments::Wrong) -> Problem {
+    let told = Told {
+        happened: wrong.words(call.visit.reader.lang),
+        ..Told::default()
+    };
+    Problem::of("invalid")
+        .field(&format!("body.{field}"))
+        .told(told)
 }
 
 /// A receipt.
@@ -311,18 +363,25 @@ fn found(
 
 /// Does what the department does about a request.
 async fn act(call: &Call, act: Act, said: [(&str, Option<String>); 2]) -> Result<Reply, Problem> {
+    act_with(call, act, said, Vec::new()).await
+}
+
+/// The same, with files.
+async fn act_with(
+    call: &Call,
+    act: Act,
+    said: [(&str, Option<String>); 2],
+    files: Vec<File>,
+) -> Result<Reply, Problem> {
     let visit = &call.visit;
     let visible = visit.visible().await?;
     let request = found(call, &visible)?;
-    let fields = form(said.map(|(name, value)| (act.field(name), value)));
-    let done = acts::perform(
-        &visit.state.cluster,
-        call.author(false),
-        act,
-        &request,
-        &fields,
-    )
-    .await;
+    let said = Sent {
+        fields: form(said.map(|(name, value)| (act.field(name), value))),
+        files,
+        wrongs: Vec::new(),
+    };
+    let done = acts::perform(visit, call.author(false), act, &request, &said).await;
     let request = done.map_err(|no| match no {
         acts::No::Wrong(key) => {
             let field = match key {
@@ -332,6 +391,11 @@ async fn act(call: &Call, act: Act, said: [(&str, Option<String>); 2]) -> Result
             };
             wrong(call, key, field)
         }
+        acts::No::Files(wrongs) => match wrongs.first() {
+            Some(first) => wrong_file(call, "attachments", first),
+            None => AppError::Internal.into(),
+        },
+        acts::No::NotKept(error) => AppError::database(&error).into(),
         acts::No::Write(error) => Problem::of_write(&visit.wording(&visible), &error),
     })?;
     Ok(Reply::Made(item(&request)))
@@ -339,12 +403,9 @@ async fn act(call: &Call, act: Act, said: [(&str, Option<String>); 2]) -> Result
 
 pub(super) async fn answer(call: Call) -> Result<Reply, Problem> {
     let said: NewAnswer = call.body()?;
-    act(
-        &call,
-        Act::Answer,
-        [("comment", Some(said.comment)), ("", None)],
-    )
-    .await
+    let files = files(&call, said.attachments)?;
+    let comment = ("comment", Some(said.comment));
+    act_with(&call, Act::Answer, [comment, ("", None)], files).await
 }
 
 pub(super) async fn accept(call: Call) -> Result<Reply, Problem> {
