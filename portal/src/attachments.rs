@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::db::attachments::{self as table, Upload};
 use crate::db::{Db, DbError, hex, micros};
 use crate::error::AppError;
+use crate::forms::is_hidden;
 use crate::i18n::Lang;
 use crate::identity::User;
 use crate::live::Visit;
@@ -115,11 +116,7 @@ pub fn size(bytes: u64) -> String {
 /// A name without folders, control characters and marks that turn the direction of writing, which hide an ending.
 fn plain(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let hides = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    name.replace(hides, "").trim().to_owned()
+    name.replace(is_hidden, "").trim().to_owned()
 }
 
 impl File {

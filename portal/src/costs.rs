@@ -23,6 +23,7 @@ use crate::health::{Health, Wording};
 use crate::live::Visit;
 use crate::page::Page;
 use crate::requests::words;
+use crate::views::{self, Bar, COSTS};
 use reckon::{Line, Month, Sum, by_funding, charge, in_force, lines, sums};
 
 /// Months that may be chosen, the newest first.
@@ -66,6 +67,7 @@ struct Costs {
     near: Vec<Near>,
     money: Vec<MoneyRow>,
     csv: String,
+    bar: Bar,
 }
 
 /// A unit's budget of money.
@@ -115,6 +117,9 @@ pub(crate) async fn reckoned(visit: &Visit) -> Result<(Visible, Reckoned), AppEr
 /// # Errors
 /// The hub gives no answer.
 pub async fn page(visit: Visit) -> Result<Response, AppError> {
+    if let Some(way) = views::usual(&visit, &COSTS).await {
+        return Ok(way);
+    }
     let (visible, reckoned) = reckoned(&visit).await?;
     let (lang, wording) = (visit.reader.lang, visit.wording(&visible));
     let when = (reckoned.month, reckoned.today);
@@ -152,6 +157,7 @@ pub async fn page(visit: Visit) -> Result<Response, AppError> {
         near: near(&visit, &visible),
         money: money(&visit, &visible, &reckoned),
         csv: format!("/costs.csv?month={month}"),
+        bar: Bar::of(&visit, &COSTS).await,
     };
     Ok(Html(html.render()?).into_response())
 }

@@ -21,6 +21,7 @@ pub mod recorder;
 pub mod sessions;
 pub mod sign_ins;
 pub mod url;
+pub mod views;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -61,6 +62,7 @@ pub const STATEMENTS: &[(&str, &[(&str, &str)])] = &[
     ("recorder", recorder::ALL),
     ("sessions", sessions::ALL),
     ("sign_ins", sign_ins::ALL),
+    ("views", views::ALL),
 ];
 
 /// The database. Cloning it is cheap.

@@ -166,6 +166,8 @@ pub async fn stream(
     mut visit: Visit,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, AppError> {
     visit.reader.path = of.of;
+    // Only regions are drawn for it: what stands beside them is not read again.
+    visit.reader.part = Some(String::new());
     let query = visit
         .reader
         .query

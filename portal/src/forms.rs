@@ -29,6 +29,14 @@ fn derived(secret: &str, purpose: &str) -> String {
     hex(&digest.finalize())
 }
 
+/// A character that nobody sees and that may hide what a name says: control characters, and marks that turn the direction of
+/// writing.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The fields of a form, in order; a name may come several times.
 #[derive(Clone, Debug, Default)]
 pub struct Fields(pub Vec<(String, String)>);

@@ -20,6 +20,7 @@ use crate::objects::{self, AsCode};
 use crate::overview;
 use crate::overview::board::{self, TierView};
 use crate::page::Page;
+use crate::views::{self, Bar, PLATFORMS};
 use crate::windows;
 use parts::{
     CheckRow, ClusterRow, GrantRow, PoolView, checks, clusters, grants, grants_note, pools,
@@ -52,20 +53,24 @@ struct PlatformPage {
 live!(PlatformPage: "banners" => as_banners, "head" => as_head, "pools" => as_pools, "docking" => as_docking, "clusters" => as_clusters, "grants" => as_grants, "attention" => as_attention, "code" => as_code);
 
 #[derive(Template)]
-#[template(path = "platforms.html", blocks = ["banners", "list"])]
+#[template(path = "platforms.html", blocks = ["banners", "head", "list"])]
 struct List {
     p: Page,
     tiers: Vec<TierView>,
     empty: &'static str,
+    bar: Bar,
 }
 
-live!(List: "banners" => as_banners, "list" => as_list);
+live!(List: "banners" => as_banners, "head" => as_head, "list" => as_list);
 
 /// The list.
 ///
 /// # Errors
 /// The hub gives no answer.
 pub async fn list(visit: Visit) -> Result<Response, AppError> {
+    if let Some(way) = views::usual(&visit, &PLATFORMS).await {
+        return Ok(way);
+    }
     live::answer(&visit.reader, &draw_list(&visit).await?)
 }
 
@@ -79,7 +84,13 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
     };
     let page = visit.page(&visible, overview::title(lang, &visible, visit.now));
     let p = page.under(&[(lang.t("nav.overview"), "/")], lang.t("nav.platforms"));
-    Ok(List { p, tiers, empty })
+    let bar = Bar::of(visit, &PLATFORMS).await;
+    Ok(List {
+        p,
+        tiers,
+        empty,
+        bar,
+    })
 }
 
 /// The page of one platform.

@@ -26,6 +26,7 @@ use crate::i18n::Lang;
 use crate::live::{self, Visit, live};
 use crate::page::Page;
 use crate::reader::Reader;
+use crate::views::{self, Bar, REQUESTS};
 use crate::wizard::begin::{self, DraftRow};
 use standing::Lamp;
 
@@ -62,6 +63,8 @@ struct Row {
 
 /// A column that the list can be ordered by.
 struct Column {
+    /// Its word in addresses; empty for the one that is always there.
+    code: &'static str,
     word: &'static str,
     href: String,
     order: Option<&'static str>,
@@ -83,6 +86,7 @@ struct List {
     next: Option<String>,
     narrowed: bool,
     csv: String,
+    bar: Bar,
 }
 
 live!(List: "banners" => as_banners, "list" => as_list);
@@ -99,25 +103,6 @@ impl Filter {
             sort: get("sort"),
             page: get("page").parse().unwrap_or(0),
         }
-    }
-
-    /// The address of a list that is narrowed like this.
-    fn address(&self, path: &str, sort: &str, page: usize) -> String {
-        let page = page.to_string();
-        let pairs = [
-            ("q", self.q.as_str()),
-            ("phase", &self.phase),
-            ("type", &self.type_),
-            ("tenant", &self.tenant),
-            ("mine", if self.mine { "1" } else { "" }),
-            ("sort", sort),
-            ("page", if page == "1" { "" } else { &page }),
-        ];
-        let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(pairs)
-            .finish();
-        format!("{path}?{query}")
     }
 
     fn is_narrow(&self) -> bool {
@@ -224,6 +209,9 @@ pub fn visible(visit: &Visit, visible: &Visible) -> Vec<Arc<ResourceRequest>> {
 /// # Errors
 /// The hub gives no answer.
 pub async fn list(visit: Visit) -> Result<Response, AppError> {
+    if let Some(way) = views::usual(&visit, &REQUESTS).await {
+        return Ok(way);
+    }
     live::answer(&visit.reader, &draw_list(&visit).await?)
 }
 
@@ -268,14 +256,7 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
         ("to", &figures[1]),
         ("total", &figures[2]),
     ];
-    let address = |page| filter.address("/requests", &filter.sort, page);
-    let mut tenants: Vec<_> = all.iter().map(|r| tenant(r)).collect();
-    tenants.sort();
-    tenants.dedup();
-    let named = tenants.into_iter().map(|id| {
-        let name = visible_.names.tenant(lang, &id).to_owned();
-        (id, name)
-    });
+    let bar = Bar::of(visit, &REQUESTS).await;
     Ok(List {
         p: visit
             .page(&visible_, title(lang, &all))
@@ -296,15 +277,28 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
         ]
         .map(|t| (format!("{t:?}"), words::type_(lang, t)))
         .into(),
-        tenants: named.collect(),
-        columns: columns(lang, &filter),
+        tenants: units(lang, &visible_, &all),
+        columns: columns(lang, &filter, &bar),
         shown: lang.say("list.shown", &figures),
-        previous: (page > 1).then(|| address(page - 1)),
-        next: (page < pages).then(|| address(page + 1)),
+        previous: (page > 1).then(|| bar.asked.page(page - 1)),
+        next: (page < pages).then(|| bar.asked.page(page + 1)),
         narrowed: filter.is_narrow(),
-        csv: filter.address("/requests.csv", &filter.sort, 1),
+        csv: bar.asked.with("/requests.csv", &[]),
+        bar,
         filter,
     })
+}
+
+/// The units of requests, with their names.
+fn units(lang: Lang, visible: &Visible, all: &[Arc<ResourceRequest>]) -> Vec<(String, String)> {
+    let mut units: Vec<_> = all.iter().map(|request| tenant(request)).collect();
+    units.sort();
+    units.dedup();
+    let named = units.into_iter().map(|id| {
+        let name = visible.names.tenant(lang, &id).to_owned();
+        (id, name)
+    });
+    named.collect()
 }
 
 fn title(lang: Lang, all: &[Arc<ResourceRequest>]) -> String {
@@ -339,8 +333,8 @@ fn title(lang: Lang, all: &[Arc<ResourceRequest>]) -> String {
     )
 }
 
-fn columns(lang: Lang, filter: &Filter) -> Vec<Column> {
-    let column = |key: &'static str, sort: &'static str| {
+fn columns(lang: Lang, filter: &Filter, bar: &Bar) -> Vec<Column> {
+    let column = |code: &'static str, key: &'static str, sort: &'static str| {
         let by_time = sort == "submitted";
         let taken =
             filter.sort == sort || (by_time && ["", "-submitted"].contains(&filter.sort.as_str()));
@@ -356,18 +350,21 @@ fn columns(lang: Lang, filter: &Filter) -> Vec<Column> {
             (false, _) => sort,
         };
         Column {
+            code,
             word: lang.find(key).unwrap_or(key),
-            href: filter.address("/requests", wanted, 1),
+            href: bar.asked.with("/requests", &[("sort", wanted)]),
             order: taken.then_some(if up { "ascending" } else { "descending" }),
         }
     };
-    vec![
-        column("table.request", "title"),
-        column("table.tenant", "tenant"),
-        column("table.phase", "phase"),
-        column("table.clock", "due"),
-        column("table.submitted", "submitted"),
-    ]
+    let all = [
+        column("", "table.request", "title"),
+        column("tenant", "table.tenant", "tenant"),
+        column("phase", "table.phase", "phase"),
+        column("clock", "table.clock", "due"),
+        column("submitted", "table.submitted", "submitted"),
+    ];
+    let shown = |column: &Column| column.code.is_empty() || bar.shows(column.code);
+    all.into_iter().filter(shown).collect()
 }
 
 fn row(visit: &Visit, visible: &Visible, request: &ResourceRequest) -> Row {

@@ -32,7 +32,7 @@ use crate::work_orders::report;
 use crate::{
     acts, api, approvals, assets, attachments, bulletins, catalog, costs, events, headers, metrics,
     mine as desk, objects, overview, platforms, reader, requests, search, server, tenants, trends,
-    way_in, windows, wizard, work_orders,
+    views, way_in, windows, wizard, work_orders,
 };
 
 /// The header that carries a request's id.
@@ -42,7 +42,7 @@ const BODY_BYTES: usize = 64 * 1024;
 /// No page takes longer.
 const PAGE_SECONDS: Duration = Duration::from_secs(20);
 /// But files go up over slow lines.
-const UPLOAD_SECONDS: Duration = Duration::from_secs(180);
+const UPLOAD_MINUTES: Duration = Duration::from_mins(3);
 
 /// What people see.
 pub fn pages(state: AppState) -> Router {
@@ -55,7 +55,7 @@ pub fn pages(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES));
     let uploads = of_uploads()
         .into_router()
-        .layer(within(UPLOAD_SECONDS))
+        .layer(within(UPLOAD_MINUTES))
         .layer(DefaultBodyLimit::max(form::BODY));
     let fallback = async || AppError::NoPage;
     Router::new()
@@ -181,6 +181,7 @@ fn of_people() -> Routes {
         .page("/notifications/log", notifications::log)
         .files("/notifications/log", notifications::log_csv)
         .get("/notifications/{id}", Hop, notifications::open)
+        .act("/views/{list}", views::act::act)
         .page("/sessions", mine::page)
         .act("/sessions", mine::end)
         .page("/tokens", token_page::page)

@@ -25,6 +25,7 @@ use crate::live::{self, Visit, live};
 use crate::objects::{self, AsCode};
 use crate::page::Page;
 use crate::platforms::Fact;
+use crate::views::{self, Bar, TENANTS};
 use crate::way_in;
 use grants::{Budget, GrantRow, PlatformGroup};
 
@@ -71,6 +72,7 @@ struct List {
     next: Option<String>,
     filtered: bool,
     csv: String,
+    bar: Bar,
 }
 
 live!(List: "banners" => as_banners, "list" => as_list);
@@ -97,6 +99,9 @@ live!(TenantPage: "banners" => as_banners, "head" => as_head, "grants" => as_gra
 /// # Errors
 /// The hub gives no answer.
 pub async fn list(visit: Visit) -> Result<Response, AppError> {
+    if let Some(way) = views::usual(&visit, &TENANTS).await {
+        return Ok(way);
+    }
     live::answer(&visit.reader, &draw_list(&visit).await?)
 }
 
@@ -116,17 +121,7 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
     let pages = total.div_ceil(ROWS).max(1);
     let page = filter.page.clamp(1, pages);
     let levels = [Level::Province, Level::City, Level::County, Level::Town];
-    let address = |page: usize| {
-        let text = |text: &str| {
-            text.bytes()
-                .fold(String::new(), |all, byte| format!("{all}%{byte:02X}"))
-        };
-        format!(
-            "/tenants?q={}&level={}&page={page}",
-            text(&filter.q),
-            text(&filter.level)
-        )
-    };
+    let bar = Bar::of(visit, &TENANTS).await;
     let count = lang.count("count.tenants", all);
     let granted = visible.quotas.len();
     let title = match all {
@@ -160,10 +155,11 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
             .map(|level| (level.as_str(), level_word(lang, level)))
             .into(),
         shown,
-        previous: (page > 1).then(|| address(page - 1)),
-        next: (page < pages).then(|| address(page + 1)),
+        previous: (page > 1).then(|| bar.asked.page(page - 1)),
+        next: (page < pages).then(|| bar.asked.page(page + 1)),
         filtered: !filter.q.is_empty() || !filter.level.is_empty(),
-        csv: address(1).replacen("/tenants?", "/tenants.csv?", 1),
+        csv: bar.asked.with("/tenants.csv", &[]),
+        bar,
         filter,
     })
 }

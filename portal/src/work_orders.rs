@@ -23,6 +23,7 @@ use crate::health::{Health, Wording};
 use crate::i18n::Lang;
 use crate::live::{self, Visit, live};
 use crate::page::Page;
+use crate::views::{self, Bar, ORDERS};
 
 /// Rows of a page of the list.
 const ROWS: usize = 50;
@@ -71,6 +72,7 @@ struct List {
     next: Option<String>,
     narrowed: bool,
     csv: String,
+    bar: Bar,
     report: bool,
 }
 
@@ -173,6 +175,9 @@ async fn rows(visit: &Visit, visible: &Visible) -> Result<Vec<Row>, AppError> {
 /// # Errors
 /// The hub gives no answer.
 pub async fn list(visit: Visit) -> Result<Response, AppError> {
+    if let Some(way) = views::usual(&visit, &ORDERS).await {
+        return Ok(way);
+    }
     live::answer(&visit.reader, &draw_list(&visit).await?)
 }
 
@@ -188,11 +193,7 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
         .parse()
         .unwrap_or(1)
         .clamp(1, pages);
-    let address = |page: usize| {
-        let mut pairs = url::form_urlencoded::Serializer::new(String::new());
-        pairs.append_pair("q", &q).append_pair("state", &state);
-        format!("/work-orders?{}&page={page}", pairs.finish())
-    };
+    let bar = Bar::of(visit, &ORDERS).await;
     let (from, to) = ((page - 1) * ROWS, (page * ROWS).min(total));
     let open = rows
         .iter()
@@ -222,10 +223,11 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
         rows: rows.into_iter().skip(from).take(ROWS).collect(),
         states: states.into(),
         shown: lang.say("list.shown", &figures),
-        previous: (page > 1).then(|| address(page - 1)),
-        next: (page < pages).then(|| address(page + 1)),
+        previous: (page > 1).then(|| bar.asked.page(page - 1)),
+        next: (page < pages).then(|| bar.asked.page(page + 1)),
         narrowed: !q.is_empty() || !state.is_empty(),
-        csv: address(1).replacen("/work-orders?", "/work-orders.csv?", 1),
+        csv: bar.asked.with("/work-orders.csv", &[]),
+        bar,
         report: !report::units(visit, &visible).await?.is_empty(),
         q,
         state,

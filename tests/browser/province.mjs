@@ -171,6 +171,7 @@ export async function province(browser, url) {
     ...of("owner", {
       "my-desk": "/mine",
       "my-requests": "/requests",
+      "my-view": "/requests?columns=phase,clock&view-wrong=exists&view-name=x",
       "my-request": made.waiting,
       "my-returned": made.returned,
       "my-answered": made.answered,

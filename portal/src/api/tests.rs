@@ -244,6 +244,56 @@ async fn what_is_wrong_is_named() {
     }
 }
 
+/// What a form judges, a body is judged by too; and files make it larger than other bodies may be.
+#[tokio::test]
+async fn a_file_that_is_not_taken_is_named_by_its_place() {
+    let program = Program::of(own, "write").await;
+    let answers = "/requests/renshe/rs-ceshi/answers";
+    let file = |name: &str, content: &str| json!({ "name": name, "content": content });
+    let pdf = || file("a.pdf", "JVBERi0xLjc=");
+    let large = "A".repeat(100_000);
+    for (files, status, field) in [
+        (
+            vec![pdf(), file("b.pdf", "no base64!")],
+            422,
+            "body.attachments[1].content",
+        ),
+        (
+            vec![pdf(), file("b.pdf", &large)],
+            422,
+            "body.attachments[1]",
+        ),
+        (
+            vec![file("a.png", "JVBERi0xLjc=")],
+            422,
+            "body.attachments[0]",
+        ),
+        (vec![pdf(); 6], 422, "body.attachments"),
+        (
+            vec![json!({ "name": "a.pdf", "content": "", "url": "x" })],
+            400,
+            "body.attachments[0].url",
+        ),
+    ] {
+        let body = json!({ "comment": "a", "attachments": files }).to_string();
+        let (got, _, problem) = program.post(answers, &body).await;
+        assert_eq!(
+            (got.as_u16(), &problem["field"]),
+            (status, &json!(field)),
+            "{problem}"
+        );
+    }
+    let body = json!({ "stars": 5, "comment": large }).to_string();
+    let (got, _, _) = program
+        .post("/requests/renshe/rs-ceshi/rating", &body)
+        .await;
+    assert_eq!(
+        got,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "no other body may be as large"
+    );
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_or_is_not_done_there_is_said_by_its_status() {
     let program = Program::of(own, "write").await;

@@ -38,6 +38,7 @@ pub const STEPS: &[(i64, &str, &str)] = &[
         "attachments",
         include_str!("../../migrations/0006_attachments.sql"),
     ),
+    (7, "views", include_str!("../../migrations/0007_views.sql")),
 ];
 
 /// Brings the tables to this version; steps that ran are left alone.

@@ -2,7 +2,6 @@
 
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
-use futures::StreamExt as _;
 use http::header::{CONTENT_SECURITY_POLICY, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, Request};
 use serde_json::Value;
@@ -99,41 +98,8 @@ impl Browser {
         (status, leads.unwrap_or_default(), page)
     }
 
-    /// Sends a form with files, each with its name and content, in the field `answer-files`.
-    pub(crate) async fn send_files(
-        &self,
-        path: &str,
-        fields: &[(&str, &str)],
-        files: &[(&str, &[u8])],
-    ) -> (StatusCode, String) {
-        let mut body = Vec::new();
-        for (name, value) in fields {
-            let head = format!(
-                "--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
-            );
-            body.extend(head.into_bytes());
-        }
-        for (name, content) in files {
-            let head = format!(
-                "--limit\r\nContent-Disposition: form-data; name=\"answer-files\"; filename=\"{name}\"\r\nContent-Type: text/html\r\n\r\n"
-            );
-            body.extend([head.as_bytes(), content, b"\r\n"].concat());
-        }
-        body.extend(b"--limit--\r\n");
-        let request = Request::post(path)
-            .header(COOKIE, &self.cookies)
-            .header("host", "portal.test")
-            .header(ORIGIN, "http://portal.test")
-            .header("content-type", "multipart/form-data; boundary=limit")
-            .body(in_pieces(&body))
-            .unwrap();
-        let response = self.ask(request).await;
-        let status = response.status();
-        let body = to_bytes(response.into_body(), 10_000_000).await.unwrap();
-        (status, String::from_utf8(body.to_vec()).unwrap())
-    }
-
-    async fn ask(&self, request: Request<Body>) -> Response {
+    /// Sends a request as it is.
+    pub(crate) async fn ask(&self, request: Request<Body>) -> Response {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
@@ -172,19 +138,6 @@ impl Browser {
         self.cookies = cookies(&headers);
         (self, headers[LOCATION].to_str().unwrap().to_owned())
     }
-}
-
-/// A body as it comes over a line: piece by piece, with time between them.
-fn in_pieces(body: &[u8]) -> Body {
-    let pieces: Vec<_> = body
-        .chunks(16 * 1024)
-        .map(|piece| Ok::<_, std::io::Error>(piece.to_vec()))
-        .collect();
-    let pieces = futures::stream::iter(pieces).then(async |piece| {
-        tokio::task::yield_now().await;
-        piece
-    });
-    Body::from_stream(pieces)
 }
 
 fn cookies(headers: &HeaderMap) -> String {
