@@ -60,7 +60,7 @@ impl Wrong {
     pub(super) fn words(self, lang: Lang, name: &str) -> String {
         let (most, longest) = (MOST.to_string(), LONGEST_NAME.to_string());
         let figures = [("name", name), ("most", &most), ("longest", &longest)];
-        lang.say(&format!("views.wrong.{}", self.code()), &figures)
+        lang.say(&format!("view-wrong.{}", self.code()), &figures)
     }
 }
 

@@ -120,10 +120,14 @@ async fn a_return_is_answered_with_a_file_that_those_who_decide_get() -> Result<
     ensure!(again.body.contains("再见附件"), "{}", again.body);
     ensure!(kept(&db).await? == 1);
     world.judged("fuenf", "Reviewing", 0).await?;
-    // Who decides gets it from the page of the decision; who may not see the request does not.
+    given_to_who_may_see_it(&world, &file.digest).await
+}
+
+/// Who decides gets the file from the page of the decision; who may not see the request does not.
+async fn given_to_who_may_see_it(world: &World, digest: &str) -> Result<()> {
     let approver = world.at("approver").await?;
     let page = shows(&approver, "/approvals/renshe/fuenf", "批复.pdf").await?;
-    let href = format!("{PAGE}/files/{}", file.digest.trim_start_matches("sha256:"));
+    let href = format!("{PAGE}/files/{}", digest.trim_start_matches("sha256:"));
     ensure!(page.body.contains(&href), "{}", page.body);
     let got = approver.get(&href).await?;
     ensure!(
