@@ -170,10 +170,6 @@ pub(crate) async fn whole(
     ];
     let mut p = visit.page(visible, title).under(&way, &name);
     p.alert = tried.as_ref().map(|tried| tried.told.clone());
-    let settled = matches!(
-        phase,
-        Phase::Delivered | Phase::Accepted | Phase::Rejected | Phase::Withdrawn
-    );
     let delivery = status.delivery.filter(|_| phase == Phase::Delivered);
     let accept_by = delivery.and_then(|d| d.accept_by);
     Ok(RequestPage {
@@ -186,7 +182,7 @@ pub(crate) async fn whole(
         items: items(&wording, ground.as_ref(), request),
         files: attachments::links(request, &application.attachments),
         effect: effect_of(&wording, ground.as_ref(), request),
-        settled,
+        settled: is_settled(phase),
         stages: stages(&wording, request),
         opinions: opinions(&wording, request),
         events: events(&wording, request),
@@ -205,6 +201,14 @@ pub(crate) async fn whole(
             format!("/requests/{tenant}/{name}/yaml"),
         )?,
     })
+}
+
+/// Whether nothing of it is to be enacted any more.
+const fn is_settled(phase: Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Delivered | Phase::Accepted | Phase::Rejected | Phase::Withdrawn
+    )
 }
 
 /// What the request's own condition says of it.
