@@ -53,7 +53,12 @@ pub(super) fn contact(cx: &Context, platform: &str, cluster: &str) -> Contact {
         Some(view) if view.state != ClusterState::Unknown => Contact::Lost(
             format!("{platform}/{cluster}"),
             view.since,
-            view.verdict.message(),
+            // The cause alone: around it stands a sentence of its own, in the reader's language.
+            view.verdict
+                .params
+                .get("detail")
+                .cloned()
+                .unwrap_or_else(|| view.verdict.message()),
         ),
         Some(_) | None => Contact::Pending,
     }
