@@ -67,6 +67,8 @@ pub struct Shown {
     pub held: Option<String>,
     /// Whether it may be ended.
     pub goes_on: bool,
+    /// Whether it has not begun: then it is taken back.
+    pub planned: bool,
 }
 
 #[derive(Template)]
@@ -123,6 +125,7 @@ fn show(wording: &Wording, window: &ChangeWindow) -> Shown {
         held: (phase == WindowPhase::Active && held > 0)
             .then(|| lang.say("window.held", &[("n", &held.to_string())])),
         goes_on: phase != WindowPhase::Ended,
+        planned: phase == WindowPhase::Planned,
     }
 }
 
