@@ -101,12 +101,8 @@ async function work(browser, url) {
     delivered: await host("智慧人社扩容", "kuorong"),
     waiting: await host("社保卡换发专区", "huanfa"),
     returned: await host("就业服务上云", "jiuye"),
-<<<<<<< HEAD
-    ordered: await ask(owner, url, { service: "domain", title: "社保卡专区域名", system: fresh, line: { "place-1": "", count: "1", "answer-name": "sbk.zhanjiang.gov.cn" } }),
-=======
     answered: await host("社保查询扩容", "chaxun"),
-    ordered: await ask(owner, url, { service: "domain", title: "社保卡专区域名", line: { "place-1": "", count: "1", "answer-name": "sbk.zhanjiang.gov.cn" } }),
->>>>>>> 4cd189f (requests: a return is answered with files)
+    ordered: await ask(owner, url, { service: "domain", title: "社保卡专区域名", system: fresh, line: { "place-1": "", count: "1", "answer-name": "sbk.zhanjiang.gov.cn" } }),
     fault: await report(owner, url),
     item,
     draft: item.split("/items/")[0],
