@@ -66,14 +66,19 @@ func guard(child *exec.Cmd) error {
 	case <-stop:
 	}
 	_ = child.Process.Signal(syscall.SIGCONT)
+	endGently(child, ended, 3*time.Second)
+	return nil
+}
+
+// endGently asks a program to end, and ends it when it does not.
+func endGently(child *exec.Cmd, ended <-chan error, grace time.Duration) {
 	_ = child.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-ended:
-	case <-time.After(3 * time.Second):
+	case <-time.After(grace):
 		_ = child.Process.Kill()
 		<-ended
 	}
-	return nil
 }
 
 // pidFile says which process was started, so that a later stop never meets a stranger with the same pid.
@@ -170,13 +175,7 @@ func runOnce(args []string, stop <-chan os.Signal) (bool, error) {
 		return false, err
 	case <-stop:
 	}
-	_ = child.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-ended:
-	case <-time.After(8 * time.Second):
-		_ = child.Process.Kill()
-		<-ended
-	}
+	endGently(child, ended, 8*time.Second)
 	return true, nil
 }
 
