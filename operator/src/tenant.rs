@@ -161,11 +161,13 @@ impl Reconciler for Tenants {
             let mine = |q: &&TenantQuota| q.metadata.namespace.as_deref() == Some(&namespace);
             q.0.as_ref().ok().filter(mine).cloned()
         });
-        let grants = grants.collect();
+        let grants: Vec<TenantQuota> = grants.collect();
+        // All others' are gone through only where a summary of its own could wait for them.
         let now = wall();
         let making =
             |q: Arc<Guarded<TenantQuota>>| q.0.as_ref().is_ok_and(|q| is_in_the_making(q, now));
-        let grants_first = good(&cx.hub.quotas).any(making);
+        let grants_first =
+            grants.iter().any(|own| has_just_moved(own, now)) && good(&cx.hub.quotas).any(making);
         let mut writer = cx.accounts.writer(tenant.metadata.uid.as_deref());
         let claims = if tenant.spec.budget.is_some() {
             let (claims, complete) = claims(cx, own);

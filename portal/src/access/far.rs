@@ -72,14 +72,10 @@ impl Access {
         let asked = if candidates.len() <= FEW {
             candidates
         } else {
-            let near = named_in(cluster, user);
-            let (mut near, far): (BTreeSet<_>, Vec<_>) = {
-                let (near, far): (Vec<_>, Vec<_>) =
-                    candidates.into_iter().partition(|ns| near.contains(ns));
-                (near.into_iter().collect(), far)
-            };
-            let open = self.far(cluster, user, far, question.clone());
-            near.extend(open);
+            let named = named_in(cluster, user);
+            let (mut near, far): (BTreeSet<_>, BTreeSet<_>) =
+                candidates.into_iter().partition(|ns| named.contains(ns));
+            near.extend(self.far(cluster, user, far, question.clone()));
             near
         };
         self.those(cluster, user, asked, question).await
@@ -100,7 +96,7 @@ impl Access {
         &self,
         cluster: &Cluster,
         user: &User,
-        namespaces: Vec<String>,
+        namespaces: BTreeSet<String>,
         question: impl Fn(&str) -> Question + Clone + Send + 'static,
     ) -> Vec<String> {
         let key = (user.clone(), question(""));
@@ -133,7 +129,7 @@ impl Access {
         self,
         cluster: Cluster,
         key: (User, Question),
-        namespaces: Vec<String>,
+        namespaces: BTreeSet<String>,
         question: impl Fn(&str) -> Question + Clone + Send + 'static,
     ) {
         let mut open = BTreeSet::new();
