@@ -57,6 +57,7 @@ type Key = (User, Question);
 pub struct Access {
     answers: Arc<Mutex<HashMap<Key, (bool, Instant)>>>,
     rounds: Arc<Rounds>,
+    here: BTreeSet<String>,
 }
 
 /// The namespaces of which a person may see a kind's objects.
@@ -165,6 +166,15 @@ impl Visible {
 }
 
 impl Access {
+    /// The same answers, for somebody who looks at a path: the units that it may be about are asked about at once.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Self {
+        Self {
+            here: path.split('/').map(tenant_namespace).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Whether a person may do something, by an answer at most 30 s old.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse as _, Response};
 use jiff::Timestamp;
 
-use crate::access::Visible;
+use crate::access::{Access, Visible};
 use crate::error::AppError;
 use crate::health::Wording;
 use crate::identity::{Session, Signed};
@@ -50,13 +50,19 @@ impl FromRequestParts<AppState> for Visit {
 }
 
 impl Visit {
+    /// What the API server says of people, asked for this page.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.state.access.at(&self.reader.path)
+    }
+
     /// What the person may see.
     ///
     /// # Errors
     /// The hub gives no answer.
     pub async fn visible(&self) -> Result<Visible, AppError> {
         let (cluster, user) = (&self.state.cluster, &self.session.user);
-        let visible = self.state.access.visible(cluster, user).await;
+        let visible = self.access().visible(cluster, user).await;
         visible.map_err(|error| AppError::hub_silent(cluster, &error))
     }
 

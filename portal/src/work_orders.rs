@@ -89,8 +89,8 @@ pub async fn visible(visit: &Visit) -> Result<Vec<Arc<WorkOrder>>, AppError> {
         .iter()
         .filter_map(|order| order.namespace())
         .collect();
-    let scope = state
-        .access
+    let scope = visit
+        .access()
         .scope(&state.cluster, user, Kind::WorkOrder, namespaces)
         .await
         .map_err(|error| AppError::hub_silent(&state.cluster, &error))?;

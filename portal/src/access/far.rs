@@ -1,4 +1,5 @@
-//! Many units: those that name a person are asked about before a page is drawn, all others in the background.
+//! Many units: those that name a person, and the one that a page is about, are asked about before it is drawn, all others in
+//! the background.
 //!
 //! Rights in a namespace nearly always come from the units' own entries (their people, those of the units above) and from
 //! requests that ask somebody to decide; an administrator may bind anything else by hand. A province has a thousand units: to
@@ -33,6 +34,9 @@ const DEEPEST: usize = 16;
 /// Beyond so many people those whose round is old are forgotten.
 const PEOPLE: usize = 10_000;
 
+/// When the hub gives no answer, it is asked again after this time.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// One person's round over the namespaces for one question.
 #[derive(Debug, Default)]
 struct Round {
@@ -47,7 +51,7 @@ struct Round {
 /// The rounds of everybody.
 #[derive(Debug)]
 pub(super) struct Rounds {
-    of: Mutex<HashMap<(User, Question), Round>>,
+    of: Mutex<HashMap<User, HashMap<Question, Round>>>,
     turn: Semaphore,
 }
 
@@ -73,8 +77,9 @@ impl Access {
             candidates
         } else {
             let named = named_in(cluster, user);
-            let (mut near, far): (BTreeSet<_>, BTreeSet<_>) =
-                candidates.into_iter().partition(|ns| named.contains(ns));
+            let (mut near, far): (BTreeSet<_>, BTreeSet<_>) = candidates
+                .into_iter()
+                .partition(|ns| named.contains(ns) || self.here.contains(ns));
             near.extend(self.far(cluster, user, far, question.clone()));
             near
         };
@@ -87,8 +92,8 @@ impl Access {
         let Ok(rounds) = self.rounds.of.lock() else {
             return 0;
         };
-        let own = rounds.iter().filter(|((who, _), _)| who == user);
-        own.map(|(_, round)| round.left).max().unwrap_or_default()
+        let own = rounds.get(user).into_iter().flat_map(HashMap::values);
+        own.map(|round| round.left).max().unwrap_or_default()
     }
 
     /// What the last round over these namespaces found. Begins a round when it is time.
@@ -104,13 +109,15 @@ impl Access {
             return Vec::new();
         };
         if rounds.len() > PEOPLE {
-            rounds.retain(|_, round| round.ended.is_none_or(|at| at.elapsed() < ROUND));
+            let recent = |round: &Round| round.ended.is_none_or(|at| at.elapsed() < ROUND);
+            rounds.retain(|_, own| own.values().any(recent));
         }
-        let known = rounds.get(&key);
+        let rounds = rounds.entry(key.0.clone()).or_default();
+        let known = rounds.get(&key.1);
         let due = known.is_none_or(|round| round.ended.is_some_and(|at| at.elapsed() > ROUND));
         if due {
             let first = known.is_none();
-            let round = rounds.entry(key.clone()).or_default();
+            let round = rounds.entry(key.1.clone()).or_default();
             round.ended = None;
             round.left = if first { namespaces.len() } else { 0 };
             let all = namespaces.clone();
@@ -120,7 +127,7 @@ impl Access {
                     .go_round(cluster.clone(), key.clone(), all, question),
             );
         }
-        let round = rounds.entry(key).or_default();
+        let round = rounds.entry(key.1).or_default();
         let open = namespaces.into_iter().filter(|ns| round.open.contains(ns));
         open.collect()
     }
@@ -134,37 +141,50 @@ impl Access {
     ) {
         let mut open = BTreeSet::new();
         for namespace in namespaces {
-            let Ok(_turn) = self.rounds.turn.acquire().await else {
+            let allowed = self
+                .asked_slowly(&cluster, &key.0, question(&namespace))
+                .await;
+            let known = self.rounds.change(&key, |round| {
+                round.left = round.left.saturating_sub(1);
+                if allowed {
+                    round.open.insert(namespace.clone());
+                    open.insert(namespace);
+                }
+            });
+            if !known {
+                // Nobody has asked for this person for long.
                 return;
-            };
-            let answer = cluster.review(&key.0, &question(&namespace)).await;
-            let Ok(mut rounds) = self.rounds.of.lock() else {
-                return;
-            };
-            let Ok(allowed) = answer else {
-                // The hub is silent, and pages say so. The next one begins anew.
-                rounds.remove(&key);
-                return;
-            };
-            let Some(round) = rounds.get_mut(&key) else {
-                return;
-            };
-            round.left = round.left.saturating_sub(1);
-            if allowed {
-                round.open.insert(namespace.clone());
-                open.insert(namespace);
             }
         }
-        let Ok(mut rounds) = self.rounds.of.lock() else {
-            return;
-        };
-        if let Some(round) = rounds.get_mut(&key) {
+        self.rounds.change(&key, |round| {
             *round = Round {
                 ended: Some(Instant::now()),
                 left: 0,
                 open,
             };
+        });
+    }
+
+    /// The answer, when it is this question's turn and the hub gives one. While it is silent, pages say so.
+    async fn asked_slowly(&self, cluster: &Cluster, user: &User, question: Question) -> bool {
+        loop {
+            if let Ok(_turn) = self.rounds.turn.acquire().await
+                && let Ok(allowed) = cluster.review(user, &question).await
+            {
+                return allowed;
+            }
+            tokio::time::sleep(AGAIN).await;
         }
+    }
+}
+
+impl Rounds {
+    /// Changes a round; says whether there is one.
+    fn change(&self, (user, question): &(User, Question), change: impl FnOnce(&mut Round)) -> bool {
+        let mut rounds = self.of.lock().ok();
+        let own = rounds.as_mut().and_then(|rounds| rounds.get_mut(user));
+        let round = own.and_then(|own| own.get_mut(question));
+        round.map(change).is_some()
     }
 }
 

@@ -135,4 +135,11 @@ async fn of_many_units_those_that_name_a_person_come_first_and_no_other_is_forgo
         0,
         "nobody asked for them"
     );
+    let page = Access::default().at("/tenants/ju-90/trends");
+    let seen = page.visible(&cluster, &person).await.unwrap();
+    assert!(
+        seen.tenant("ju-90").is_some(),
+        "the unit that the page is about"
+    );
+    assert!(seen.unasked > 0 && seen.tenant("ju-20").is_none());
 }

@@ -84,8 +84,8 @@ async fn hear(stream: &mut TcpStream, since: Instant) -> Option<Duration> {
 /// A change that every open page shows.
 async fn rename(hub: &Client) -> Result<()> {
     let tenants: Api<crds::Tenant> = Api::all(hub.clone());
-    let patch =
-        json!({ "spec": { "displayName": { "zh": "改名水务局", "en": "Water bureau, renamed" } } });
+    let now = jiff::Timestamp::now();
+    let patch = json!({ "spec": { "displayName": { "zh": format!("水务局{now}"), "en": format!("Water bureau {now}") } } });
     let patched = tenants
         .patch("t0", &PatchParams::default(), &Patch::Merge(&patch))
         .await;
