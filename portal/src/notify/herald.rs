@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crds::calendar::day_of;
 use crds::keys::tenant_of_namespace;
-use crds::words::{Subject, SubjectKind};
+use crds::money_budget::{Monthly, standing};
+use crds::words::{Day, Subject, SubjectKind};
+use crds::{ResourceRequest, Tenant};
 use kube::ResourceExt as _;
 use serde_json::{Map, Value};
 
@@ -16,6 +18,7 @@ use super::config::{ContactOf, Robot};
 use super::told::{self, People, Reach, Told};
 use crate::background;
 use crate::cluster::{Cluster, Kind, Sync};
+use crate::costs::reckon;
 use crate::db::notices::{self, Contact};
 use crate::db::outbox::{self, Channel};
 use crate::db::{Db, DbError, micros};
@@ -62,6 +65,7 @@ pub fn sentence(lang: Lang, names: &Names, topic: &str, figures: &Map<String, Va
                 "tenant" => names.tenant(lang, value).to_owned(),
                 "platform" => names.platform(lang, value).to_owned(),
                 "stage" => lang.t(&format!("stage.{value}")).to_owned(),
+                "resource" => lang.t(&format!("resource.{value}")).to_owned(),
                 _ => value.to_owned(),
             };
             (key.as_str(), text)
@@ -119,14 +123,33 @@ impl Herald {
             tenants.iter().find(|tenant| tenant.name_any() == name)
         };
         let mut all = Vec::new();
-        for request in self.cluster.requests() {
+        let requests = self.cluster.requests();
+        for request in &requests {
+            let mut operations: Vec<_> = request
+                .spec
+                .application
+                .items
+                .iter()
+                .flat_map(|item| self.config.operations(&item.platform))
+                .cloned()
+                .collect();
+            operations.sort();
+            operations.dedup();
             let people = People {
                 tenant: unit(request.namespace()).map(AsRef::as_ref),
-                operations: &[],
+                operations: &operations,
             };
-            all.extend(told::of_request(&request, people));
+            all.extend(told::of_request(request, people));
         }
         let today = day_of(background::now());
+        for grant in self.cluster.quotas() {
+            let people = People {
+                tenant: unit(grant.namespace()).map(AsRef::as_ref),
+                operations: &[],
+            };
+            all.extend(told::of_grant(&grant, people));
+        }
+        all.extend(self.of_budgets(&tenants, &requests, today));
         for order in self.cluster.orders() {
             let people = People {
                 tenant: unit(order.namespace()).map(AsRef::as_ref),
@@ -135,6 +158,35 @@ impl Herald {
             all.extend(told::of_order(&order, people, today));
         }
         all
+    }
+
+    fn of_budgets(
+        &self,
+        tenants: &[Arc<Tenant>],
+        requests: &[Arc<ResourceRequest>],
+        today: Day,
+    ) -> Vec<Told> {
+        let products = self.cluster.products();
+        let products = products.iter().map(|one| (one.name_any(), one.as_ref()));
+        let lines = reckon::lines(requests.iter().map(AsRef::as_ref), &products.collect());
+        let committed = reckon::in_force(&lines, today.0);
+        let profile = self.cluster.profile().map(|profile| profile.spec.clone());
+        let (rules, thresholds) = profile
+            .map(|spec| (spec.money, spec.thresholds))
+            .unwrap_or_default();
+        let told = tenants.iter().flat_map(|tenant| {
+            let money = tenant.spec.money_budget.as_ref().map(|budget| {
+                let committed = committed.get(&tenant.name_any()).copied();
+                standing(
+                    budget,
+                    &rules,
+                    committed.unwrap_or_default(),
+                    Monthly::default(),
+                )
+            });
+            told::of_budgets(tenant, money, (thresholds.granted_percent, today))
+        });
+        told.collect()
     }
 
     async fn put(&self, told: &Told, names: &Names, now: i64) -> Result<(), DbError> {

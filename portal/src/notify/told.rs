@@ -1,5 +1,7 @@
 //! Who hears of what, as a table; and what there is to tell of a request or a work order, read off it. Pure.
 
+mod units;
+
 use crds::keys::tenant_of_namespace;
 use crds::resource_request::chain::{StageState, StageStatus};
 use crds::resource_request::{DecisionOutcome, EventKind, Phase, record};
@@ -8,6 +10,8 @@ use crds::work_order::{OrderState, Purpose};
 use crds::{ResourceRequest, Tenant, WorkOrder};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+
+pub use units::{of_budgets, of_grant};
 
 /// What people hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +46,18 @@ pub enum Topic {
     OrderFailed,
     /// It takes longer than it may.
     OrderOverdue,
+    /// A lease ends soon.
+    LeaseEnding,
+    /// It has ended: nothing grows.
+    LeaseEnded,
+    /// It has ended: the grant falls to what is in use.
+    LeaseShrinking,
+    /// It has ended: the grant falls to nothing as use allows.
+    LeaseReleased,
+    /// A unit's budget of a resource is nearly granted.
+    BudgetFull,
+    /// A unit's budget of money is nearly committed.
+    MoneyFull,
 }
 
 /// In which part somebody hears of it.
@@ -67,7 +83,7 @@ pub enum Reach {
 }
 
 /// Who hears of what, and how far it goes.
-pub const TABLE: [(Topic, &[Part], Reach); 15] = [
+pub const TABLE: [(Topic, &[Part], Reach); 21] = [
     (Topic::Submitted, &[Part::Applicant], Reach::Portal),
     (Topic::Turn, &[Part::Deciders], Reach::Everywhere),
     (
@@ -91,6 +107,12 @@ pub const TABLE: [(Topic, &[Part], Reach); 15] = [
     (Topic::OrderDone, &[Part::Owners], Reach::Everywhere),
     (Topic::OrderFailed, &[Part::Owners], Reach::Everywhere),
     (Topic::OrderOverdue, &[Part::Operations], Reach::Everywhere),
+    (Topic::LeaseEnding, &[Part::Owners], Reach::Everywhere),
+    (Topic::LeaseEnded, &[Part::Owners], Reach::Everywhere),
+    (Topic::LeaseShrinking, &[Part::Owners], Reach::Everywhere),
+    (Topic::LeaseReleased, &[Part::Owners], Reach::Everywhere),
+    (Topic::BudgetFull, &[Part::Owners], Reach::Everywhere),
+    (Topic::MoneyFull, &[Part::Owners], Reach::Everywhere),
 ];
 
 impl Topic {
@@ -113,6 +135,12 @@ impl Topic {
             Self::OrderDone => "order-done",
             Self::OrderFailed => "order-failed",
             Self::OrderOverdue => "order-overdue",
+            Self::LeaseEnding => "lease-ending",
+            Self::LeaseEnded => "lease-ended",
+            Self::LeaseShrinking => "lease-shrinking",
+            Self::LeaseReleased => "lease-released",
+            Self::BudgetFull => "budget-full",
+            Self::MoneyFull => "money-full",
         }
     }
 
@@ -185,6 +213,16 @@ impl Teller<'_> {
         }
     }
 
+    /// Whom a reminder is for: who decides; once everything is decided, those who have work to do for it.
+    fn reminded(&self) -> Vec<Subject> {
+        let phase = self.request.status.as_ref().and_then(|status| status.phase);
+        if matches!(phase, Some(Phase::Approved | Phase::Provisioning)) {
+            self.subjects(Part::Operations)
+        } else {
+            self.subjects(Part::Deciders)
+        }
+    }
+
     fn tell(
         &mut self,
         topic: Topic,
@@ -193,7 +231,11 @@ impl Teller<'_> {
         more: &[(&'static str, String)],
     ) {
         let (parts, reach) = topic.row();
-        let mut to: Vec<_> = parts.iter().flat_map(|part| self.subjects(*part)).collect();
+        let mut to: Vec<_> = if topic == Topic::Urged {
+            self.reminded()
+        } else {
+            parts.iter().flat_map(|part| self.subjects(*part)).collect()
+        };
         to.sort();
         to.dedup();
         let (namespace, name) = (
@@ -208,7 +250,12 @@ impl Teller<'_> {
         figures.extend(more.iter().cloned());
         let uid = self.request.uid().unwrap_or_default();
         // Where it is somebody's turn, the link leads to where they decide.
-        let decide = matches!(topic, Topic::Turn | Topic::Urged | Topic::Answered);
+        let waits = self
+            .request
+            .status
+            .as_ref()
+            .is_some_and(|s| turn(&s.chain).is_some());
+        let decide = matches!(topic, Topic::Turn | Topic::Urged | Topic::Answered) && waits;
         let place = if decide { "approvals" } else { "requests" };
         self.told.push(Told {
             cause: format!("ResourceRequest/{uid}/{}/{nth}", topic.word()),
@@ -266,7 +313,11 @@ pub fn of_request(request: &ResourceRequest, people: People<'_>) -> Vec<Told> {
         };
         // A reminder of an earlier stage is not for those whose turn it is now.
         let of_stage = matches!(topic, Topic::Urged | Topic::Answered);
-        let since = turn(&status.chain).and_then(|(_, stage)| stage.since);
+        let since = match turn(&status.chain) {
+            Some((_, stage)) => stage.since,
+            // Decided: what is reminded of now is the work.
+            None => status.outcome.as_ref().map(|outcome| outcome.at),
+        };
         if !of_stage || since.is_some_and(|since| since <= event.at) {
             teller.tell(topic, &nth, Some(event.at), &[]);
         }

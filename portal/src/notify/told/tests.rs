@@ -180,3 +180,117 @@ fn a_fault_is_for_the_operations_provider_and_its_end_for_the_unit() {
     let done = order(json!([{ "by": "o", "state": "Done" }]));
     assert_eq!(topics(&done), [Topic::OrderOpened, Topic::OrderDone]);
 }
+
+fn grant(reason: &str, until: &str) -> crds::TenantQuota {
+    serde_json::from_value(json!({
+        "apiVersion": "qipan.dev/v1alpha1", "kind": "TenantQuota",
+        "metadata": { "name": "prod", "namespace": "qp-renshe", "uid": "u-2" },
+        "spec": { "platform": "zj", "zone": "Extranet", "pool": "p", "hard": {}, "namespaces": [], "lease": { "until": until } },
+        "status": { "conditions": [{
+            "type": "Current", "status": "False", "reason": reason, "lastTransitionTime": "2026-11-02T01:00:00Z",
+            "params": { "until": until, "next": "2026-12-01" },
+        }] },
+    }))
+    .unwrap()
+}
+
+fn unit() -> Tenant {
+    serde_json::from_value(json!({
+        "apiVersion": "qipan.dev/v1alpha1", "kind": "Tenant", "metadata": { "name": "renshe", "uid": "u-3" },
+        "spec": { "displayName": { "zh": "人社局" }, "level": "City", "owners": [{ "kind": "User", "name": "o" }] },
+        "status": { "budget": {
+            "total": { "requests.cpu": "100", "requests.memory": "1000" },
+            "granted": { "requests.cpu": "89", "requests.memory": "1000" },
+        } },
+    }))
+    .unwrap()
+}
+
+#[test]
+fn every_step_of_a_leases_end_is_told_to_the_units_managers_and_a_renewed_one_anew() {
+    let unit = unit();
+    let people = People {
+        tenant: Some(&unit),
+        operations: &[],
+    };
+    let mut causes = std::collections::BTreeSet::new();
+    for (reason, topic) in [
+        ("LeaseEnding", Topic::LeaseEnding),
+        ("LeaseEnded", Topic::LeaseEnded),
+        ("LeaseShrinking", Topic::LeaseShrinking),
+        ("LeaseReleased", Topic::LeaseReleased),
+    ] {
+        for until in ["2026-11-20", "2027-11-20"] {
+            let told = of_grant(&grant(reason, until), people).unwrap();
+            assert_eq!((told.topic, told.reach), (topic, Reach::Everywhere));
+            assert_eq!(told.to, [user("o")]);
+            assert!(told.figures.contains(&("next", "2026-12-01".to_owned())));
+            assert!(causes.insert(told.cause));
+        }
+    }
+    assert_eq!(of_grant(&grant("LeaseRuns", "2027-11-20"), people), None);
+}
+
+#[test]
+fn a_budget_is_told_of_at_its_thresholds_once_a_month() {
+    let today = |day: &str| crds::words::Day(day.parse().unwrap());
+    let causes = |percent, day| {
+        let told = of_budgets(&unit(), None, (percent, today(day)));
+        told.into_iter().map(|told| told.cause).collect::<Vec<_>>()
+    };
+    let memory = "Tenant/u-3/budget-full/requests.memory/100/2026-11";
+    assert_eq!(causes(90, "2026-11-24"), [memory]);
+    assert_eq!(
+        causes(80, "2026-11-25"),
+        ["Tenant/u-3/budget-full/requests.cpu/80/2026-11", memory]
+    );
+    assert_ne!(causes(90, "2026-12-01"), causes(90, "2026-11-24"));
+    let money = |fen: i64| crds::money_budget::Standing {
+        annual: "100".parse().unwrap(),
+        committed: "90".parse().unwrap(),
+        asked: "0".parse().unwrap(),
+        remains: fen,
+        percent: 90,
+        threshold: (fen < 2000).then_some(80),
+        unpriced: 0,
+    };
+    let told = of_budgets(&unit(), Some(money(1000)), (100, today("2026-11-24")));
+    assert_eq!(told.last().map(|told| told.topic), Some(Topic::MoneyFull));
+    assert!(
+        told.last()
+            .unwrap()
+            .figures
+            .contains(&("threshold", "80".to_owned()))
+    );
+    let told = of_budgets(&unit(), Some(money(3000)), (100, today("2026-11-24")));
+    assert!(told.iter().all(|told| told.topic != Topic::MoneyFull));
+}
+
+#[test]
+fn a_reminder_after_the_decision_is_for_those_who_have_the_work() {
+    let status = json!({
+        "phase": "Provisioning",
+        "timeline": [
+            { "kind": "Urging", "index": 0, "at": "2026-11-02T01:00:00Z" },
+            { "kind": "Urging", "index": 1, "at": "2026-11-05T01:00:00Z" },
+        ],
+        "outcome": { "decision": "Approve", "by": "a", "at": "2026-11-03T01:00:00Z" },
+        "chain": [stage("Authority", "Approved", Some("2026-11-02T01:00:00Z"))],
+    });
+    let operations = [user("ops")];
+    let people = People {
+        tenant: None,
+        operations: &operations,
+    };
+    let all = of_request(&request(&status, &json!({})), people);
+    let urged: Vec<_> = all
+        .iter()
+        .filter(|told| told.topic == Topic::Urged)
+        .collect();
+    assert_eq!(urged.len(), 1, "{urged:?}");
+    assert_eq!(urged[0].to, operations);
+    assert!(
+        urged[0].href.starts_with("/requests/"),
+        "nobody decides any more"
+    );
+}
