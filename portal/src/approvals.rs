@@ -1,5 +1,6 @@
 //! What waits for a person's decision or opinion: one by one, or several with one comment. Made for a phone first.
 
+mod cards;
 pub mod decide;
 pub mod duties;
 mod rights;
@@ -15,41 +16,24 @@ use kube::ResourceExt as _;
 
 use crate::access::Visible;
 use crate::acts::request_id;
-use crate::ages::{self, Moment};
-use crate::cluster::write::Author;
+use crate::cluster::write::{Author, WriteError};
 use crate::error::AppError;
+use crate::export::{self, Table};
 use crate::forms::{self, Fields};
-use crate::health::Wording;
 use crate::i18n::Lang;
 use crate::live::{self, Visit, live};
 use crate::page::Page;
+use crate::refusals::Told;
 use crate::requests::{self, standing, words};
+use cards::{Card, Which, card};
 pub(crate) use rights::waiting;
 pub use rights::{Roles, roles};
-use standing::Lamp;
 
 /// Cards of a page.
 const CARDS: usize = 30;
 /// How many of the person's own decisions are shown.
 const RECENT: usize = 20;
 const BULK: &str = "approvals";
-
-/// A request that waits.
-struct Card {
-    href: String,
-    pick: String,
-    title: String,
-    tenant: String,
-    kind: String,
-    what: String,
-    stage: String,
-    lamp: Lamp,
-    since: Option<Moment>,
-    urged: Option<String>,
-    opinions: String,
-    cost: String,
-    advises: bool,
-}
 
 /// Something that the person decided.
 struct Past {
@@ -73,7 +57,12 @@ struct Result_ {
 struct Approvals {
     p: Page,
     cards: Vec<Card>,
-    more: usize,
+    which: Which,
+    all: usize,
+    shown: String,
+    previous: Option<String>,
+    next: Option<String>,
+    csv: String,
     past: Vec<Past>,
     results: Vec<Result_>,
     token: String,
@@ -101,9 +90,7 @@ async fn page(
     results: Vec<Result_>,
 ) -> Result<Approvals, AppError> {
     let (lang, wording) = (visit.reader.lang, visit.wording(visible));
-    let mut waiting = rights::waiting(visit, visible).await?;
-    waiting
-        .sort_by_key(|(request, _)| standing::due(request).map_or((1, None), |day| (0, Some(day))));
+    let mut waiting = ordered(visit, visible).await?;
     let decide = waiting.iter().filter(|(_, roles)| roles.decides).count();
     let advise = waiting.len() - decide;
     let overdue = waiting
@@ -125,21 +112,96 @@ async fn page(
     } else {
         lang.join(&told)
     };
-    let cards = waiting
+    let (all, which) = (waiting.len(), Which::of(&visit.reader));
+    waiting.retain(|(request, _)| which.takes(visible, request));
+    let total = waiting.len();
+    let page = which.page.min(total.div_ceil(CARDS).max(1));
+    let from = (page - 1) * CARDS;
+    let cards: Vec<_> = waiting
         .iter()
+        .skip(from)
         .take(CARDS)
-        .map(|(request, roles)| card(visit, &wording, request, roles));
+        .map(|(request, roles)| card(visit, &wording, request, roles))
+        .collect();
+    let to = from + cards.len();
+    let figures = [from + usize::from(total > 0), to, total].map(|n| n.to_string());
+    let figures = [
+        ("from", figures[0].as_str()),
+        ("to", &figures[1]),
+        ("total", &figures[2]),
+    ];
     Ok(Approvals {
         p: visit
             .page(visible, title)
             .under(&[(lang.t("nav.overview"), "/")], lang.t("nav.approvals")),
-        cards: cards.collect(),
-        more: waiting.len().saturating_sub(CARDS),
+        cards,
+        all,
+        shown: lang.say("list.shown", &figures),
+        previous: (page > 1).then(|| which.href(page - 1)),
+        next: (to < total).then(|| which.href(page + 1)),
+        csv: format!("/approvals.csv?{}", which.query(1)),
+        which,
         past: past(visit, visible),
         results,
         token: forms::token(&visit.session, BULK),
         comment: String::new(),
     })
+}
+
+/// What waits for the person, what is due first.
+async fn ordered(
+    visit: &Visit,
+    visible: &Visible,
+) -> Result<Vec<(Arc<ResourceRequest>, Roles)>, AppError> {
+    let mut waiting = rights::waiting(visit, visible).await?;
+    waiting
+        .sort_by_key(|(request, _)| standing::due(request).map_or((1, None), |day| (0, Some(day))));
+    Ok(waiting)
+}
+
+/// What waits as a file.
+///
+/// # Errors
+/// The hub gives no answer.
+pub async fn csv(visit: Visit) -> Result<Response, AppError> {
+    let (visible, lang) = (visit.visible().await?, visit.reader.lang);
+    let (wording, which) = (visit.wording(&visible), Which::of(&visit.reader));
+    let head = [
+        "table.id",
+        "table.request",
+        "table.tenant",
+        "table.type",
+        "table.what",
+        "table.stage",
+        "table.clock",
+        "table.price",
+        "table.against",
+    ];
+    let mut waiting = ordered(&visit, &visible).await?;
+    waiting.retain(|(request, _)| which.takes(&visible, request));
+    let row = |(request, roles): &(Arc<ResourceRequest>, Roles)| {
+        let card = card(&visit, &wording, request, roles);
+        let against = lang.join(&card.against);
+        let (id, clock) = (request.name_any(), card.lamp.words);
+        vec![
+            id,
+            card.title,
+            card.tenant,
+            card.kind,
+            card.what,
+            card.stage,
+            clock,
+            card.cost,
+            against,
+        ]
+    };
+    let table = Table {
+        file: "approvals",
+        head: &head.map(|key| lang.t(key)),
+        rows: &waiting.iter().map(row).collect::<Vec<_>>(),
+        sensitive: false,
+    };
+    export::table(&visit, table)
 }
 
 fn is_overdue(request: &ResourceRequest) -> bool {
@@ -148,61 +210,6 @@ fn is_overdue(request: &ResourceRequest) -> bool {
         .as_ref()
         .and_then(|status| status.clock.as_ref());
     clock.is_some_and(|clock| clock.left.is_some_and(|left| left < 0))
-}
-
-fn card(visit: &Visit, wording: &Wording, request: &ResourceRequest, roles: &Roles) -> Card {
-    let lang = wording.lang;
-    let application = &request.spec.application;
-    let tenant = requests::tenant(request);
-    let stage = standing::current(request);
-    let views = request.spec.opinions.iter().map(|opinion| {
-        [
-            words::stage(wording, opinion.stage, None),
-            words::view(lang, opinion.view).to_owned(),
-        ]
-        .join(lang.t("sentence.colon"))
-    });
-    let last = request.spec.urgings.last().map(|urging| {
-        let said = urging.comment.clone().unwrap_or_default();
-        lang.say(
-            "approvals.urged",
-            &[
-                ("n", &request.spec.urgings.len().to_string()),
-                ("said", &said),
-            ],
-        )
-    });
-    let cost = request
-        .status
-        .as_ref()
-        .and_then(|status| status.monthly_cost);
-    Card {
-        href: format!("/approvals/{tenant}/{}", request.name_any()),
-        pick: format!(
-            "{tenant}/{}/{}",
-            request.name_any(),
-            request.spec.decisions.len()
-        ),
-        title: application.title.clone(),
-        tenant: wording.tenant(&tenant).to_owned(),
-        kind: [
-            words::type_(lang, application.type_),
-            words::environment(lang, application.environment),
-        ]
-        .join(lang.t("sentence.dot")),
-        what: requests::what(lang, &visit.state.cluster, application),
-        stage: stage
-            .map(|s| words::stage(wording, s.stage, s.of.as_deref()))
-            .unwrap_or_default(),
-        lamp: standing::lamp(lang, request),
-        since: stage
-            .and_then(|s| s.since)
-            .map(|at| ages::moment(lang, at, visit.now)),
-        urged: last,
-        opinions: lang.join(&views.collect::<Vec<_>>()),
-        cost: words::monthly(lang, cost),
-        advises: !roles.decides,
-    }
 }
 
 /// What the person decided last.
@@ -300,7 +307,7 @@ pub async fn bulk(visit: Visit, headers: HeaderMap, fields: Fields) -> Result<Re
     };
     if let Some(key) = wrong {
         let mut page = page(&visit, &visible, Vec::new()).await?;
-        page.p.alert = Some(crate::refusals::Told {
+        page.p.alert = Some(Told {
             happened: lang.t(key).to_owned(),
             ..Default::default()
         });
@@ -337,8 +344,8 @@ async fn one(
         words,
     };
     let gone = || refused(pick, lang.t("refusal.gone.happened").to_owned());
-    let mut parts = pick.splitn(3, '/');
-    let (Some(tenant), Some(name), Some(seen)) = (parts.next(), parts.next(), parts.next()) else {
+    let parts: Vec<_> = pick.splitn(4, '/').collect();
+    let [tenant, name, seen, shown] = parts[..] else {
         return gone();
     };
     let Ok(request) = requests::page::find(visit, visible, tenant, name) else {
@@ -352,38 +359,35 @@ async fn one(
         words,
     };
     let wording = visit.wording(visible);
-    let said = match outcome(fields) {
-        Ok(said) => said,
-        Err(key) => return result(false, lang.t(key).to_owned()),
-    };
-    if let Some(problem) = decide::stands_against(visit, &wording, &request, said.0) {
-        return result(false, problem);
-    }
-    let word = words::outcome(lang, said.0);
-    let stale = seen != request.spec.decisions.len().to_string();
-    let Some(decision) = decision(visit, &request, said).filter(|_| !stale) else {
-        return result(false, decide::stale(lang, &wording, &request).happened);
-    };
     let author = Author {
         user: &visit.session.user,
         request_id: request_id(headers),
         dry: false,
     };
-    match visit
-        .state
-        .cluster
-        .append(author, request.as_ref(), "decisions", &decision)
-        .await
-    {
-        Ok(_) => result(true, word.to_owned()),
-        Err(error) => {
-            let told = wording.refusal(&error);
-            let parts = [told.happened, told.todo]
-                .into_iter()
-                .filter(|t| !t.is_empty())
-                .collect::<Vec<_>>();
-            result(false, parts.join(lang.t("sentence.stop")))
+    let told = |told: Told| {
+        let parts = [told.happened, told.todo];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join(lang.t("sentence.stop"))
+    };
+    // As if it were the only one.
+    let field = |name: &str| (name.to_owned(), fields.get(name).to_owned());
+    let as_seen = [("seen", seen), ("shown", shown)].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let said = [field("outcome"), field("comment")]
+        .into_iter()
+        .chain(as_seen);
+    let done = decide::decide(visit, &wording, author, &request, &Fields(said.collect())).await;
+    match done {
+        Ok((_, now)) => {
+            let last = now.spec.decisions.last().map(|last| last.outcome);
+            let word = last.map_or("", |outcome| words::outcome(lang, outcome));
+            result(true, word.to_owned())
         }
+        Err(decide::No::Wrong(key)) => result(false, lang.t(key).to_owned()),
+        Err(decide::No::Told(why)) => result(false, told(why)),
+        Err(decide::No::Write(WriteError::Stale)) => {
+            result(false, decide::stale(lang, &wording, &request).happened)
+        }
+        Err(decide::No::Write(error)) => result(false, told(wording.refusal(&error))),
     }
 }
 
