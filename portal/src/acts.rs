@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::HeaderMap;
 use serde_json::json;
 
+use crate::api::problem::Problem;
 use crate::audit::{Entry, Via};
 use crate::background;
 use crate::error::AppError;
@@ -48,6 +49,26 @@ pub fn act(user: &User, verb: &str, headers: &HeaderMap) -> Entry {
 #[derive(Clone, Copy, Debug)]
 pub struct Recorded;
 
+/// Who did something, where no session says so: the caller of the API.
+#[derive(Clone, Debug)]
+pub struct By(pub User);
+
+/// Who was refused, and why.
+fn refusal(response: &Response) -> Option<(Option<User>, String)> {
+    if let Some(problem) = response.extensions().get::<Problem>() {
+        return problem.refusal().map(|(by, why)| (Some(by), why));
+    }
+    match response.extensions().get::<AppError>() {
+        Some(
+            error @ (AppError::Foreign
+            | AppError::FormExpired
+            | AppError::SignInRefused(_)
+            | AppError::TwoOffices(_)),
+        ) => Some((None, error.to_string())),
+        _ => None,
+    }
+}
+
 /// Records what leaves the portal as a file, and what was refused. What cannot be recorded does not leave.
 pub async fn note(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (headers, method) = (request.headers().clone(), request.method().clone());
@@ -60,20 +81,17 @@ pub async fn note(State(state): State<AppState>, request: Request, next: Next) -
         .get(CONTENT_DISPOSITION)
         .is_some_and(|value| value.as_bytes().starts_with(b"attachment"))
         && response.extensions().get::<Recorded>().is_none();
-    let refusal = match response.extensions().get::<AppError>() {
-        Some(
-            error @ (AppError::Foreign
-            | AppError::FormExpired
-            | AppError::SignInRefused(_)
-            | AppError::TwoOffices(_)),
-        ) => Some(error.to_string()),
-        _ => None,
-    };
+    let refusal = refusal(&response);
     if refusal.is_none() && !(is_file && response.status().is_success()) {
         return response;
     }
-    let nobody = User::default();
-    let user = session.as_ref().map_or(&nobody, |session| &session.user);
+    let caller = response
+        .extensions()
+        .get::<By>()
+        .map(|By(user)| user.clone());
+    let refused = refusal.as_ref().and_then(|(by, _)| by.clone());
+    let session = session.map(|session| session.user);
+    let user = &refused.or(caller).or(session).unwrap_or_default();
     let sign_in = matches!(
         response.extensions().get::<AppError>(),
         Some(AppError::SignInRefused(_))
@@ -94,7 +112,7 @@ pub async fn note(State(state): State<AppState>, request: Request, next: Next) -
         entry.via = Via::Portal;
         entry.groups = String::new();
     }
-    if let Some(reason) = refusal {
+    if let Some((_, reason)) = refusal {
         entry = entry.refused(&reason);
     }
     match state.record(entry) {
@@ -134,7 +152,7 @@ pub(crate) mod tests {
         }
     }
 
-    async fn rows(records: &Records) -> Vec<Row> {
+    pub(crate) async fn rows(records: &Records) -> Vec<Row> {
         records
             .ledger
             .flush(std::time::Duration::from_secs(10))

@@ -20,6 +20,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, on};
 
+use crate::acts::By;
 use crate::state::AppState;
 use call::Call;
 use operation::{Operation, Verb};
@@ -70,14 +71,17 @@ pub fn routes() -> Router<AppState> {
 }
 
 async fn answer(operation: &'static Operation, state: AppState, request: Request) -> Response {
-    let done = async {
-        let call = Call::read(operation, &state, request).await?;
-        (operation.run)(call).await
+    let call = match Call::read(operation, &state, request).await {
+        Ok(call) => call,
+        Err(problem) => return problem.into_response(),
     };
-    match done.await {
+    let caller = call.visit.session.user.clone();
+    let mut response = match (operation.run)(call).await {
         Ok(reply) => reply.respond(&state),
-        Err(problem) => problem.into_response(),
-    }
+        Err(problem) => problem.by(caller.clone()).into_response(),
+    };
+    response.extensions_mut().insert(By(caller));
+    response
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use askama::Template;
 use axum::extract::{Request, State};
-use axum::http::header::{REFRESH, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, REFRESH, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -17,11 +17,12 @@ use crate::ages;
 use crate::api;
 use crate::cluster::{Cluster, ClusterError};
 use crate::i18n::Lang;
-use crate::identity;
+use crate::identity::{self, Session};
 use crate::page::Page;
 use crate::reader::Reader;
 use crate::refusals;
 use crate::state::AppState;
+use crate::typed::{self, Typed};
 
 /// How soon a page that waits for the hub asks again.
 const AGAIN_SECONDS: u16 = 15;
@@ -182,6 +183,18 @@ impl AppError {
         (happened, lang.t(&format!("error.{key}.todo")).to_owned())
     }
 
+    /// Whether the same form may do what it says a little later.
+    const fn passes(&self) -> bool {
+        matches!(
+            self,
+            Self::HubSilent { .. }
+                | Self::NoDatabase
+                | Self::LedgerFull
+                | Self::TooSlow
+                | Self::ProviderSilent
+        )
+    }
+
     /// The database gives no answer; why is in the log.
     #[must_use]
     pub fn database(error: &crate::db::DbError) -> Self {
@@ -237,6 +250,9 @@ struct ErrorPage {
     p: Page,
     happened: String,
     todo: String,
+    texts: Vec<(String, String)>,
+    again: Option<Typed>,
+    sign_in: Option<String>,
 }
 
 /// Turns an error into a page in the reader's language, or into the way to the sign-in.
@@ -254,46 +270,97 @@ pub async fn respond(
     }
     let session = identity::session(request.extensions());
     let fragment = request.headers().contains_key("hx-request") || reader.path == "/events";
-    let response = next.run(request).await;
-    let timed_out = response.status() == StatusCode::REQUEST_TIMEOUT;
-    let error = response
-        .extensions()
-        .get::<AppError>()
-        .cloned()
-        .or(timed_out.then_some(AppError::TooSlow));
-    let Some(error) = error else { return response };
+    let (response, typed) = match typed::overheard(request).await {
+        Ok((request, typed)) => (next.run(request).await, typed),
+        Err(error) => (error.into_response(), None),
+    };
+    let Some(error) = error_of(&response) else {
+        return response;
+    };
+    let typed = response.extensions().get::<Typed>().cloned().or(typed);
+    let typed = typed.filter(|_| !matches!(error, AppError::Foreign));
+    let texts = typed.as_ref().map(|typed| typed.texts(reader.lang));
+    let texts = texts.unwrap_or_default();
+    let mut sign_in = None;
     if let Some((place, next)) = error.way_to_a_proof() {
         if fragment {
             // htmx takes this as: load the page again, which leads to the sign-in.
             return (StatusCode::UNAUTHORIZED, [("hx-refresh", "true")]).into_response();
         }
-        return Redirect::to(&format!("{place}?next={}", escaped(next))).into_response();
+        let there = format!("{place}?next={}", escaped(next));
+        if texts.is_empty() || !matches!(error, AppError::SignInNeeded { .. }) {
+            return Redirect::to(&there).into_response();
+        }
+        sign_in = Some(there);
     }
-    let (status, key) = error.status_and_key();
     let silent = matches!(error, AppError::HubSilent { .. });
     if silent && fragment {
         // What an open page shows may be forbidden by now: it is loaded again, and says so.
-        return (status, [("hx-refresh", "true")]).into_response();
+        return (error.status_and_key().0, [("hx-refresh", "true")]).into_response();
     }
-    let lang = reader.lang;
     if matches!(error, AppError::SignInRefused(_)) {
         // The provider's answer is in the address: the page's own links lead to the sign-in instead.
         "/sign-in".clone_into(&mut reader.path);
         reader.query.clear();
     }
-    let mut p = Page::public(&state, reader, &format!("error.{key}.title"));
-    if let Some(session) = session {
-        p.welcome(&session);
-    }
-    let (happened, todo) = error.words(lang, key);
-    let html = ErrorPage { p, happened, todo }.render().unwrap_or_default();
-    let mut page = (status, Html(html)).into_response();
-    if silent {
+    // What was typed would go with a page that loads itself again.
+    let waits = silent && texts.is_empty();
+    let again = typed.filter(|_| error.passes() && !texts.is_empty());
+    let mut page = page_of(&state, (reader, session), &error, (texts, again, sign_in));
+    if waits {
         let seconds = HeaderValue::from(AGAIN_SECONDS);
         page.headers_mut().insert(REFRESH, seconds.clone());
         page.headers_mut().insert(RETRY_AFTER, seconds);
     }
     page
+}
+
+/// What a page about an error has of the form that came to nothing: what was typed, the form to send again, where to sign in.
+type Rest = (Vec<(String, String)>, Option<Typed>, Option<String>);
+
+fn page_of(
+    state: &AppState,
+    (reader, session): (Reader, Option<Session>),
+    error: &AppError,
+    (texts, again, sign_in): Rest,
+) -> Response {
+    let (status, key) = error.status_and_key();
+    let key = if sign_in.is_some() { "signed-out" } else { key };
+    let lang = reader.lang;
+    let mut p = Page::public(state, reader, &format!("error.{key}.title"));
+    if let Some(session) = session {
+        p.welcome(&session);
+    }
+    let (happened, todo) = error.words(lang, key);
+    let html = ErrorPage {
+        p,
+        happened,
+        todo,
+        texts,
+        again,
+        sign_in,
+    };
+    (status, Html(html.render().unwrap_or_default())).into_response()
+}
+
+/// What went wrong with a page: what it says itself, and what axum says before it.
+fn error_of(response: &Response) -> Option<AppError> {
+    let said = response.extensions().get::<AppError>().cloned();
+    let worded = response.headers().get(CONTENT_TYPE);
+    let plain = worded.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    said.or(match response.status() {
+        StatusCode::REQUEST_TIMEOUT => Some(AppError::TooSlow),
+        StatusCode::PAYLOAD_TOO_LARGE if plain => Some(AppError::FormTooLarge),
+        StatusCode::METHOD_NOT_ALLOWED if plain => Some(AppError::NoPage),
+        StatusCode::BAD_REQUEST
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE
+        | StatusCode::UNPROCESSABLE_ENTITY
+            if plain =>
+        {
+            Some(AppError::FormExpired)
+        }
+        _ => None,
+    })
 }
 
 /// A path as the value of a parameter.

@@ -5,6 +5,8 @@
 
 use axum::Form;
 use axum::extract::{FromRequest, Request};
+use axum::response::IntoResponse as _;
+use http::StatusCode;
 use sha2::{Digest as _, Sha256};
 
 use crate::db::hex;
@@ -90,7 +92,10 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         // Too large, cut off, or no form at all: whatever it is, nothing of it was done.
         form.map(|Form(fields)| Self(fields)).map_err(|rejection| {
             tracing::debug!(error = %rejection, "a form cannot be read");
-            AppError::FormExpired
+            match rejection.into_response().status() {
+                StatusCode::PAYLOAD_TOO_LARGE => AppError::FormTooLarge,
+                _ => AppError::FormExpired,
+            }
         })
     }
 }

@@ -52,6 +52,7 @@ pub mod state;
 pub mod telemetry;
 pub mod tenants;
 pub mod trends;
+pub mod typed;
 pub mod views;
 pub mod way_in;
 pub mod windows;

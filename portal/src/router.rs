@@ -32,13 +32,13 @@ use crate::work_orders::report;
 use crate::{
     acts, api, approvals, assets, attachments, bulletins, catalog, costs, events, headers, metrics,
     mine as desk, objects, overview, platforms, reader, requests, search, server, tenants, trends,
-    views, way_in, windows, wizard, work_orders,
+    typed, views, way_in, windows, wizard, work_orders,
 };
 
 /// The header that carries a request's id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A form is a few fields.
-const BODY_BYTES: usize = 64 * 1024;
+/// What programs send is a few fields.
+const API_BYTES: usize = 64 * 1024;
 /// No page takes longer.
 const PAGE_SECONDS: Duration = Duration::from_secs(20);
 /// But files go up over slow lines.
@@ -48,11 +48,11 @@ const UPLOAD_MINUTES: Duration = Duration::from_mins(3);
 pub fn pages(state: AppState) -> Router {
     let (demo, oidc) = (state.demo, state.oidc.is_some());
     let within = |time| TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, time);
-    let routes = dynamic(demo, oidc)
-        .into_router()
-        .merge(api::routes())
-        .layer(within(PAGE_SECONDS))
-        .layer(DefaultBodyLimit::max(BODY_BYTES));
+    let pages = dynamic(demo, oidc).into_router();
+    let routes = pages
+        .layer(DefaultBodyLimit::max(typed::BODY))
+        .merge(api::routes().layer(DefaultBodyLimit::max(API_BYTES)))
+        .layer(within(PAGE_SECONDS));
     let uploads = of_uploads()
         .into_router()
         .layer(within(UPLOAD_MINUTES))
@@ -137,6 +137,7 @@ fn of_requests() -> Routes {
     Routes::default()
         .page("/approvals", approvals::list)
         .act("/approvals", approvals::bulk)
+        .files("/approvals", approvals::csv)
         .page("/approvals/{tenant}/{name}", approvals::decide::page)
         .act("/approvals/{tenant}/{name}", approvals::decide::post)
         .page("/requests", requests::list)
@@ -156,6 +157,9 @@ fn of_requests() -> Routes {
         .act("/drafts/{id}/delete", wizard::begin::delete)
         .page("/drafts/{id}/check", wizard::review::check)
         .act("/drafts/{id}/check", wizard::review::submit)
+        .page("/drafts/{id}/files", wizard::files::page)
+        .act("/drafts/{id}/files/remove", wizard::files::remove)
+        .get("/drafts/{id}/files/{sha256}", File, wizard::files::give)
         .page("/drafts/{id}/items/{item}", wizard::items::item)
         .act("/drafts/{id}/items/{item}", wizard::items::save_item)
         .act("/drafts/{id}/items/{item}/preview", wizard::items::preview)
@@ -242,7 +246,9 @@ fn of_sign_in(demo: bool, oidc: bool) -> Routes {
 
 /// Forms that carry files: more goes up, and it may take longer.
 fn of_uploads() -> Routes {
-    Routes::default().act("/requests/{tenant}/{name}/answer", requests::acts::answer)
+    Routes::default()
+        .act("/requests/{tenant}/{name}/answer", requests::acts::answer)
+        .act("/drafts/{id}/files", wizard::files::add)
 }
 
 /// What pages are made of.

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::args::Serve;
+use crate::attachments::keeper;
 use crate::background;
 use crate::cluster::way_in::Doorkeeper;
 use crate::cluster::{self, Cluster, Kind, Sync};
@@ -153,10 +154,12 @@ fn lead(
         config,
         base: base.map(|url| url.trim_end_matches('/').into()),
     };
+    let (db, cluster) = (records.db.clone(), cluster.clone());
     let work = move || {
         let (recorder, herald, sender) = (recorder.clone(), herald.clone(), sender.clone());
+        let files = keeper::keep(db.clone(), cluster.clone());
         async move {
-            tokio::join!(recorder.record(), herald.run(), sender.run());
+            tokio::join!(recorder.record(), herald.run(), sender.run(), files);
         }
     };
     let whose = (client, serve.namespace.clone());

@@ -5,6 +5,7 @@
 
 pub mod begin;
 pub mod check;
+pub mod files;
 pub mod form;
 pub mod items;
 pub mod places;
@@ -20,10 +21,11 @@ use crds::InformationSystem;
 use crds::keys::tenant_namespace;
 use http::StatusCode;
 use kube::ResourceExt as _;
+use sqlx::AnyConnection;
 
 use crate::access::Visible;
 use crate::db::drafts::{self, Draft, DraftError};
-use crate::db::micros;
+use crate::db::{Db, micros};
 use crate::error::AppError;
 use crate::fields::{Group, Wrong, mark};
 use crate::forms::{self, Fields};
@@ -191,22 +193,30 @@ impl Open {
         self.visit.page(&self.visible, title).under(way, here)
     }
 
+    /// Where drafts are.
+    fn db(&self) -> Result<&Db, DraftError> {
+        let records = self.visit.state.records.as_ref();
+        Ok(&records.ok_or(DraftError::NoDraft)?.db)
+    }
+
     /// Saves what is written, over the revision that the form was made from.
     pub(crate) async fn save(&mut self, fields: &Fields) -> Result<(), DraftError> {
         let revision = fields.get("revision").parse().unwrap_or(0);
+        let mut connection = self.db()?.acquire().await?;
+        self.save_over(&mut connection, revision).await
+    }
+
+    /// Saves what is written, over a revision.
+    async fn save_over(
+        &mut self,
+        connection: &mut AnyConnection,
+        revision: i64,
+    ) -> Result<(), DraftError> {
         let contents = serde_json::to_string(&self.form).unwrap_or_default();
-        let db = &self
-            .visit
-            .state
-            .records
-            .as_ref()
-            .ok_or(DraftError::NoDraft)?
-            .db;
-        let mut connection = db.acquire().await?;
         let now = micros(self.visit.now);
         let key = (self.draft.owner.as_str(), self.draft.id.as_str(), revision);
         self.draft.revision =
-            drafts::save(&mut connection, key, (self.form.title(), &contents), now).await?;
+            drafts::save(connection, key, (self.form.title(), &contents), now).await?;
         Ok(())
     }
 }
@@ -223,6 +233,16 @@ fn not_saved(lang: Lang, error: &DraftError) -> Told {
         happened: lang.t(&format!("draft-error.{key}.happened")).to_owned(),
         todo: lang.t(&format!("draft-error.{key}.todo")).to_owned(),
         ..Told::default()
+    }
+}
+
+const fn status_of(error: &DraftError) -> StatusCode {
+    match error {
+        DraftError::Stale => StatusCode::CONFLICT,
+        DraftError::TooLarge(_)
+        | DraftError::TooMany
+        | DraftError::NoDraft
+        | DraftError::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -336,11 +356,7 @@ fn answer(
     error: Option<&DraftError>,
     lang: Lang,
 ) -> Result<Response, AppError> {
-    let status = match error {
-        None => StatusCode::UNPROCESSABLE_ENTITY,
-        Some(DraftError::Stale) => StatusCode::CONFLICT,
-        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
+    let status = error.map_or(StatusCode::UNPROCESSABLE_ENTITY, status_of);
     page.p.alert = error.map(|error| not_saved(lang, error));
     if page.p.alert.is_none() && !page.errors.is_empty() {
         page.p.title_prefix = Some(lang.t("error.prefix"));

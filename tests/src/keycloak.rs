@@ -24,11 +24,16 @@ pub const SECRET: &str = "only-for-tests-on-the-loopback";
 /// The password of every post in the realm's file.
 pub const PASSWORD: &str = "only-for-tests-on-the-loopback";
 /// The posts in the realm's file, those of the demo sign-in.
-pub const POSTS: [&str; 5] = [
+pub const POSTS: [&str; 10] = [
     "gd-admin",
     "cs-approver",
     "cs-owner",
     "zj-rsj-owner",
+    "zj-rsj-head",
+    "lj-nyj-owner",
+    "lj-nyj-head",
+    "lj-approver",
+    "zj-ops",
     "gd-auditor",
 ];
 /// On two cores, with others at work.

@@ -478,3 +478,33 @@ async fn a_silent_provider_is_said(world: &mut World) -> Result<()> {
     );
     Ok(())
 }
+
+/// `make up OIDC=1` has everybody whom the demo has, with the same groups.
+#[test]
+fn the_realm_has_every_post_of_the_demo() -> Result<()> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/keycloak/qipan-realm.json");
+    let realm: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+    let users = realm["users"].as_array().context("no users")?;
+    let mut known: Vec<_> = portal::identity::demo::POSTS
+        .iter()
+        .map(|post| (post.user, post.groups.to_vec()))
+        .collect();
+    let mut given: Vec<_> = users
+        .iter()
+        .map(|user| {
+            let groups = user["groups"].as_array().into_iter().flatten();
+            let groups = groups.filter_map(|group| group.as_str()?.strip_prefix('/'));
+            (
+                user["username"].as_str().unwrap_or_default(),
+                groups.collect(),
+            )
+        })
+        .collect();
+    known.sort();
+    given.sort();
+    ensure!(known == given, "{known:?}\n{given:?}");
+    let mut posts = keycloak::POSTS.to_vec();
+    posts.sort_unstable();
+    ensure!(posts == known.iter().map(|(user, _)| *user).collect::<Vec<_>>());
+    Ok(())
+}

@@ -109,6 +109,8 @@ async fn draft(owner: &mut Browser) -> Result<String> {
             .status
             == 303
     );
+    let sent = files::upload(owner, &format!("{home}/files"), ("批复.pdf", files::PDF)).await?;
+    ensure!(sent.status == 303, "{} {}", sent.head, sent.body);
     let system = [
         ("system", "new"),
         ("id", "zhrs"),
@@ -168,6 +170,7 @@ async fn a_department_asks_through_the_wizard_and_however_often_it_clicks_it_is_
         spec.applicant.as_deref() == Some("zj-rsj-owner")
             && spec.application.system.as_deref() == Some("zhrs")
     );
+    files::given_with_the_application(&world, &stored[0], &request).await?;
     let systems: Api<crds::InformationSystem> = Api::namespaced(world.hub.clone(), HOME);
     ensure!(systems.get("zhrs").await?.spec.mlps_level == Some(3));
     ensure!(

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::operation::{NAME, Operation, USUAL, Verb};
+use super::operation::{Answer, NAME, Operation, USUAL, Verb};
 use super::problem::Problem;
 use super::schemas;
 use crate::acts::request_id;
@@ -20,7 +20,7 @@ use crate::cluster::write::Author;
 use crate::error::AppError;
 use crate::i18n::Lang;
 use crate::identity::sessions::{Way, random_token};
-use crate::identity::tokens::{self, Caller, Invalid, Scope};
+use crate::identity::tokens::{self, Caller, Invalid, Refused, Scope};
 use crate::identity::{Session, Signed};
 use crate::live::Visit;
 use crate::reader::Reader;
@@ -51,6 +51,8 @@ pub enum Reply {
     One(Value),
     /// What was written.
     Made(Value),
+    /// A file.
+    File(Response),
 }
 
 impl Call {
@@ -64,10 +66,13 @@ impl Call {
         request: Request,
     ) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        accepts(&parts.headers)?;
+        if !matches!(operation.answer, Answer::File) {
+            accepts(&parts.headers)?;
+        }
         let (session, scope) = who(&mut parts, state).await?;
         if operation.verb == Verb::Post && scope != Scope::Write {
-            return Err(Problem::of("scope").with("needed", Scope::Write.word()));
+            let refused = Problem::of("scope").with("needed", Scope::Write.word());
+            return Err(refused.by(session.user));
         }
         let path = path(&mut parts, state).await?;
         let query = operation.read(parts.uri.query().unwrap_or_default())?;
@@ -194,11 +199,14 @@ impl Reply {
     /// The answer, with the age of what it was read from.
     #[must_use]
     pub fn respond(self, state: &AppState) -> Response {
-        let (status, value) = match self {
-            Self::One(value) => (StatusCode::OK, value),
-            Self::Made(value) => (StatusCode::CREATED, value),
+        let json = |status: StatusCode, value: Value| {
+            (status, [(CONTENT_TYPE, JSON)], value.to_string()).into_response()
         };
-        let mut response = (status, [(CONTENT_TYPE, JSON)], value.to_string()).into_response();
+        let mut response = match self {
+            Self::One(value) => json(StatusCode::OK, value),
+            Self::Made(value) => json(StatusCode::CREATED, value),
+            Self::File(response) => response,
+        };
         let headers = response.headers_mut();
         headers.append(
             VARY,
@@ -259,12 +267,16 @@ async fn who(parts: &mut Parts, state: &AppState) -> Result<(Session, Scope), Pr
         let line = line.to_str().unwrap_or_default();
         let (scheme, token) = line.split_once(' ').unwrap_or_default();
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Problem::token(Invalid::Unknown));
+            let refused = Refused {
+                why: Invalid::Unknown,
+                of: String::new(),
+            };
+            return Err(Problem::token(&refused));
         }
         let records = state.records.as_ref().ok_or(AppError::NoDatabase)?;
-        let caller = tokens::caller(&records.db, token.trim(), now).await;
+        let caller = tokens::caller(&records.db, (token.trim(), state.demo), now).await;
         let caller = caller.map_err(|error| AppError::database(&error))?;
-        let caller = caller.map_err(Problem::token)?;
+        let caller = caller.map_err(|refused| Problem::token(&refused))?;
         let scope = caller.scope;
         return Ok((of_caller(caller, now)?, scope));
     }

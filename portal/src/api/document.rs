@@ -10,6 +10,7 @@ use super::call;
 use super::operation::{Answer, NAME, Operation, Verb};
 use super::problem::Problem;
 use super::{ROOT, operations, schemas};
+use crate::attachments::content::Content;
 use crate::i18n::Lang;
 
 /// Gives the document. It says nothing of anybody's, so that tools may read it before they have a token.
@@ -121,16 +122,18 @@ fn parameters(lang: Lang, operation: &Operation) -> Value {
 }
 
 fn responses(lang: Lang, operation: &Operation, generator: &mut SchemaGenerator) -> Value {
-    let (status, schema) = match operation.answer {
-        Answer::One(schema) => ("200", schema(generator).to_value()),
-        Answer::Made(schema) => ("201", schema(generator).to_value()),
-        Answer::Page(schema) => ("200", page_of(&schema(generator).to_value())),
+    let json = |schema: Value| json!({ "application/json": { "schema": schema } });
+    let (status, content) = match operation.answer {
+        Answer::One(schema) => ("200", json(schema(generator).to_value())),
+        Answer::Made(schema) => ("201", json(schema(generator).to_value())),
+        Answer::Page(schema) => ("200", json(page_of(&schema(generator).to_value()))),
+        Answer::File => ("200", files()),
     };
     let mut responses = Map::new();
     let mut good = json!({
         "description": lang.t(if status == "201" { "api.made" } else { "api.good" }),
         "headers": { "qipan-as-of": { "description": lang.t("api.as-of"), "schema": { "type": "string", "format": "date-time" } } },
-        "content": { "application/json": { "schema": schema } },
+        "content": content,
     });
     let links: Map<_, _> = operation
         .links
@@ -155,6 +158,16 @@ fn responses(lang: Lang, operation: &Operation, generator: &mut SchemaGenerator)
         responses.insert(status.to_string(), refused(lang, *status));
     }
     responses.into()
+}
+
+/// Content of every kind that is taken.
+fn files() -> Value {
+    let kinds = Content::ALL.into_iter().map(Content::media_type);
+    let binary = json!({ "schema": { "type": "string", "format": "binary" } });
+    kinds
+        .map(|kind| (kind.to_owned(), binary.clone()))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 /// The statuses by which an operation says no.

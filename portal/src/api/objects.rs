@@ -338,8 +338,9 @@ async fn seen(call: &Call) -> Result<Systems, Problem> {
     let (state, user) = (&call.visit.state, &call.visit.session.user);
     let mut all = state.cluster.systems();
     let namespaces: BTreeSet<_> = all.iter().filter_map(|system| system.namespace()).collect();
-    let scope = state
-        .access
+    let scope = call
+        .visit
+        .access()
         .scope(&state.cluster, user, Kind::InformationSystem, namespaces)
         .await
         .map_err(|error| AppError::hub_silent(&state.cluster, &error))?;

@@ -82,6 +82,8 @@ pub enum Answer {
     One(SchemaOf),
     /// What was written, `201`.
     Made(SchemaOf),
+    /// A file, as it was handed in.
+    File,
 }
 
 /// Where an answer leads: to an operation, with parameters by expressions on the answer.

@@ -12,7 +12,8 @@ use crate::cluster::write::WriteError;
 use crate::error::AppError;
 use crate::health::Wording;
 use crate::i18n::Lang;
-use crate::identity::tokens::Invalid;
+use crate::identity::User;
+use crate::identity::tokens::{Invalid, Refused};
 use crate::refusals::{self, Told};
 
 /// How soon it is worth trying again, in seconds.
@@ -34,6 +35,8 @@ struct What {
     told: Option<Told>,
     /// More that a program may want to know.
     more: Option<Value>,
+    /// Who called, where that is known.
+    by: Option<User>,
 }
 
 /// The problems that are the API's own, by the status that says so.
@@ -69,6 +72,7 @@ impl Problem {
             params: BTreeMap::new(),
             told: None,
             more: None,
+            by: None,
         }))
     }
 
@@ -79,13 +83,34 @@ impl Problem {
 
     /// A token that does not count.
     #[must_use]
-    pub fn token(why: Invalid) -> Self {
-        Self::of("bad-token").reason(match why {
+    pub fn token(refused: &Refused) -> Self {
+        let of = User {
+            name: refused.of.clone(),
+            ..User::default()
+        };
+        Self::of("bad-token").by(of).reason(match refused.why {
             Invalid::Unknown => "TokenUnknown",
             Invalid::Revoked => "TokenRevoked",
             Invalid::Ended => "TokenEnded",
             Invalid::Unseen => "PersonUnseen",
+            Invalid::Demo => "TokenOfDemo",
         })
+    }
+
+    /// Who called.
+    #[must_use]
+    pub fn by(mut self, user: User) -> Self {
+        self.0.by = Some(user);
+        self
+    }
+
+    /// Who was refused what they are not trusted with, and why; nothing where the call was only wrong.
+    #[must_use]
+    pub fn refusal(&self) -> Option<(User, String)> {
+        let what = &self.0;
+        let refused = ["bad-token", "scope", "two-offices"].contains(&what.key);
+        let reason = what.reason.clone().unwrap_or_else(|| camel(what.key));
+        refused.then(|| (what.by.clone().unwrap_or_default(), reason))
     }
 
     /// Why, as a word for programs.

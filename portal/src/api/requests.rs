@@ -15,6 +15,7 @@ use super::operation::{Answer, Body, GET, LIMIT, Link, OFFSET, Operation, POST, 
 use super::problem::Problem;
 use super::schemas;
 use crate::approvals;
+use crate::attachments;
 use crate::requests::{self, page, standing};
 use write::{
     NewAcceptance, NewAnswer, NewDecision, NewDelegation, NewOpinion, NewRating, NewRequest,
@@ -55,6 +56,9 @@ const APPLICATION: &str = r#"{
     }]
   }
 }"#;
+
+/// The largest body with files, in bytes: five of ten megabytes, in base64.
+const WITH_FILES: usize = 70_000_000;
 
 /// What can be done about a request, by the list that it is an entry of.
 macro_rules! act {
@@ -151,6 +155,14 @@ pub const OPERATIONS: &[Operation] = &[
         ..GET
     },
     Operation {
+        id: "getFile",
+        group: "requests",
+        path: "/requests/{tenant}/{name}/files/{sha256}",
+        answer: Answer::File,
+        run: |call| Box::pin(file(call)),
+        ..GET
+    },
+    Operation {
         id: "getEffect",
         group: "requests",
         path: "/requests/{tenant}/{name}/effect",
@@ -166,6 +178,7 @@ pub const OPERATIONS: &[Operation] = &[
             schema: |g| g.subschema_for::<NewRequest>(),
             example: APPLICATION,
         }),
+        most: Some(WITH_FILES),
         answer: Answer::One(effect::preview_schema),
         run: |call| Box::pin(write::preview(call)),
         ..POST
@@ -178,6 +191,7 @@ pub const OPERATIONS: &[Operation] = &[
             schema: |g| g.subschema_for::<NewRequest>(),
             example: APPLICATION,
         }),
+        most: Some(WITH_FILES),
         answer: Answer::Made(schema),
         links: &[
             Link {
@@ -226,8 +240,7 @@ pub const OPERATIONS: &[Operation] = &[
         write::advise
     ),
     Operation {
-        // Five files of ten megabytes, in base64.
-        most: Some(70_000_000),
+        most: Some(WITH_FILES),
         ..act!(
             "answer",
             "answers",
@@ -318,6 +331,12 @@ async fn one(call: Call) -> Result<Reply, Problem> {
         call.path("name"),
     )?;
     Ok(Reply::One(item(request.as_ref())))
+}
+
+async fn file(call: Call) -> Result<Reply, Problem> {
+    let (tenant, name, sha256) = (call.path("tenant"), call.path("name"), call.path("sha256"));
+    let given = attachments::of_request(&call.visit, tenant, name, sha256).await?;
+    Ok(Reply::File(given))
 }
 
 /// Whether the caller may see the requests of the unit in the path.

@@ -15,6 +15,7 @@ use super::*;
 use crate::cluster::tests::hub;
 use crate::db::{micros, people};
 use crate::i18n::Lang;
+use crate::identity::Way;
 use crate::identity::tokens::{self, Wish};
 use crate::overview::tests::province;
 
@@ -48,6 +49,7 @@ impl Program {
             title: "t",
             scope,
             days: 1,
+            way: Way::Provider,
         };
         let token = tokens::make(&db, "zj-rsj-owner", wish, now).await.unwrap();
         let router = crate::router::pages(state.clone());
@@ -474,4 +476,52 @@ async fn the_page_describes_every_operation_and_has_nothing_inline() {
             .contains("unsafe")
     );
     assert!(!page.contains(" style=") && page.matches("<script").count() == 1);
+}
+
+/// A token that does not count any more, or is used for more than it may, is a row of the ledger, with whose it is.
+#[tokio::test]
+async fn what_a_token_is_refused_is_in_the_ledger() {
+    let program = Program::of(own, "read").await;
+    let (status, _, _) = program.post("/requests/renshe/x/urgings", "{}").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let records = program.state.records.clone().unwrap();
+    sqlx::query("UPDATE api_tokens SET revoked = 1")
+        .execute(records.db.pool())
+        .await
+        .unwrap();
+    assert_eq!(program.get("/tenants").await.0, StatusCode::UNAUTHORIZED);
+    let guess = Request::get("/api/v1/tenants").header(AUTHORIZATION, "Bearer qipan_guess");
+    let (status, _, _) = program.send(guess.body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let rows = crate::acts::tests::rows(&records).await;
+    let told = |row: &crate::audit::chain::Row| {
+        let why: Value = serde_json::from_str(&row.after).unwrap();
+        (
+            row.actor.clone(),
+            row.verb.clone(),
+            row.name.clone(),
+            why["reason"].clone(),
+        )
+    };
+    let row = |actor: &str, verb: &str, path: &str, why: &str| {
+        (
+            actor.to_owned(),
+            verb.to_owned(),
+            format!("/api/v1{path}"),
+            json!(why),
+        )
+    };
+    assert_eq!(
+        rows.iter().map(told).collect::<Vec<_>>(),
+        [
+            row(
+                "zj-rsj-owner",
+                "post",
+                "/requests/renshe/x/urgings",
+                "Scope"
+            ),
+            row("zj-rsj-owner", "get", "/tenants", "TokenRevoked"),
+            row("", "get", "/tenants", "TokenUnknown"),
+        ]
+    );
 }

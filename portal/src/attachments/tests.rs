@@ -16,14 +16,14 @@ use crate::overview::tests::province;
 use crate::router::tests::{Browser, with_objects, with_records};
 
 const PAGE: &str = "/requests/renshe/rs-ceshi";
-const PDF: &[u8] = b"%PDF-1.7\n<script>";
+pub(crate) const PDF: &[u8] = b"%PDF-1.7\n<script>";
 
 fn own_unit(spec: &Value) -> bool {
     spec["resourceAttributes"]["namespace"] == "qp-renshe"
 }
 
 /// Sends a form with files, each with its name and content; gives the status and the page.
-async fn send_files(
+pub(crate) async fn send_files(
     browser: &Browser,
     path: &str,
     fields: &[(&str, &str)],
@@ -117,11 +117,7 @@ async fn a_file_that_is_not_taken_is_named_and_what_was_written_stands() {
             StatusCode::UNPROCESSABLE_ENTITY,
             "“方案.pdf”是空文件",
         ),
-        (
-            many,
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "一次补正最多5个附件",
-        ),
+        (many, StatusCode::UNPROCESSABLE_ENTITY, "一次最多5个附件"),
         (
             vec![("方案.pdf", &large[..])],
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -162,7 +158,7 @@ async fn a_form_with_files_and_without_its_token_does_nothing() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
 }
 
-async fn database(dir: &tempfile::TempDir) -> Db {
+pub(crate) async fn database(dir: &tempfile::TempDir) -> Db {
     let path = dir.path().join("portal.db");
     Db::connect(&format!("sqlite:{}", path.display()).parse().unwrap())
         .await

@@ -17,6 +17,7 @@ statements! {
     OF_OWNER = "SELECT id, owner, purpose, title, contents, revision, created, changed FROM drafts \
         WHERE owner = $1 ORDER BY changed DESC LIMIT $2";
     COUNT = "SELECT COUNT(*) FROM drafts WHERE owner = $1";
+    ALL_OF = "SELECT owner, id FROM drafts WHERE purpose = $1";
     DELETE = "DELETE FROM drafts WHERE id = $1 AND owner = $2";
     SWEEP = "DELETE FROM drafts WHERE changed < $1";
 }
@@ -170,6 +171,22 @@ pub async fn of(connection: &mut AnyConnection, owner: &str) -> Result<Vec<Draft
         .fetch_all(connection)
         .await?;
     rows.iter().map(read).collect()
+}
+
+/// Every draft of a purpose: its owner and its id.
+///
+/// # Errors
+/// The database fails.
+pub async fn all(
+    connection: &mut AnyConnection,
+    purpose: &str,
+) -> Result<Vec<(String, String)>, DbError> {
+    let rows = sqlx::query(ALL_OF)
+        .bind(purpose)
+        .fetch_all(connection)
+        .await?;
+    let pair = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
+    rows.iter().map(pair).collect()
 }
 
 /// Deletes a draft: it was submitted, or is not wanted.

@@ -164,6 +164,7 @@ pub async fn make(
         title: &new.title,
         scope: &new.scope,
         days: new.days,
+        way: session.way,
     };
     let made = tokens::make(db(&visit.state)?, &session.user.name, wish, visit.now).await;
     let lang = visit.reader.lang;

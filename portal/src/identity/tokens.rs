@@ -5,12 +5,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::User;
-use super::sessions::{digest, random_token};
+use super::sessions::{Way, digest, random_token};
 use crate::db::api_tokens::{self as table, StoredToken};
 use crate::db::{Db, DbError, micros, new_id, people, text};
 
 /// What every token begins with, so that one that is lost somewhere is recognised.
 pub const PREFIX: &str = "qipan_";
+/// The same of one that was made in demo mode, where anybody takes any post: it counts in demo mode only.
+pub const DEMO_PREFIX: &str = "qipan_demo_";
 /// No token lives longer, in days.
 pub const LONGEST_DAYS: i64 = 365;
 /// A person has at most so many that count.
@@ -72,6 +74,24 @@ pub enum Invalid {
     Ended,
     /// Its person has not signed in for too long.
     Unseen,
+    /// It was made in demo mode, and this is not.
+    Demo,
+}
+
+/// A token that does not count, and whose it is where anybody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub why: Invalid,
+    /// Its person; empty where nobody knows.
+    pub of: String,
+}
+
+impl Refused {
+    fn of(why: Invalid, of: &str) -> Self {
+        let of = of.to_owned();
+        Self { why, of }
+    }
 }
 
 /// Why a token is not made.
@@ -104,6 +124,8 @@ pub struct Wish<'a> {
     pub scope: &'a str,
     /// How many days it lives.
     pub days: i64,
+    /// How its person signed in.
+    pub way: Way,
 }
 
 /// Makes a token for a person and gives it; it is never shown again.
@@ -125,7 +147,11 @@ pub async fn make(
     if !(1..=LONGEST_DAYS).contains(&wish.days) {
         return Err(NotMade::Days);
     }
-    let token = format!("{PREFIX}{}", random_token()?);
+    let prefix = match wish.way {
+        Way::Demo => DEMO_PREFIX,
+        Way::Provider => PREFIX,
+    };
+    let token = format!("{prefix}{}", random_token()?);
     let ends = now + SignedDuration::from_hours(24 * wish.days);
     let stored = StoredToken {
         id: new_id()?,
@@ -146,15 +172,18 @@ pub async fn make(
     Ok(token)
 }
 
-/// Who a token is of, where it counts.
+/// Who a token is of, where it counts: one of the demo's only in demo mode.
 ///
 /// # Errors
 /// The database fails: nobody knows.
 pub async fn caller(
     db: &Db,
-    token: &str,
+    (token, demo): (&str, bool),
     now: Timestamp,
-) -> Result<Result<Caller, Invalid>, DbError> {
+) -> Result<Result<Caller, Refused>, DbError> {
+    if token.starts_with(DEMO_PREFIX) && !demo {
+        return Ok(Err(Refused::of(Invalid::Demo, "")));
+    }
     let mut connection = db.acquire().await?;
     let stored = if token.starts_with(PREFIX) {
         table::find(&mut connection, &digest(token)).await?
@@ -162,17 +191,17 @@ pub async fn caller(
         None
     };
     let Some(stored) = stored else {
-        return Ok(Err(Invalid::Unknown));
+        return Ok(Err(Refused::of(Invalid::Unknown, "")));
     };
     if stored.revoked != 0 {
-        return Ok(Err(Invalid::Revoked));
+        return Ok(Err(Refused::of(Invalid::Revoked, &stored.username)));
     }
     if stored.expires <= micros(now) {
-        return Ok(Err(Invalid::Ended));
+        return Ok(Err(Refused::of(Invalid::Ended, &stored.username)));
     }
     let person = people::find(&mut connection, &stored.username).await?;
     let Some(person) = person.filter(|person| person.seen > micros(now - SEEN_WITHIN)) else {
-        return Ok(Err(Invalid::Unseen));
+        return Ok(Err(Refused::of(Invalid::Unseen, &stored.username)));
     };
     if micros(now) - stored.used > micros_of(USE_COUNTS_AFTER) {
         // What cannot be written now is written at a later use.
@@ -227,6 +256,7 @@ mod tests {
         title: "月报对接",
         scope: "read",
         days: 365,
+        way: Way::Provider,
     };
 
     #[tokio::test]
@@ -234,7 +264,10 @@ mod tests {
         let (_dir, db) = db().await;
         seen(&db, 0).await;
         let token = make(&db, "cs-approver", WISH, at(0)).await.unwrap();
-        let caller_at = async |day| caller(&db, &token, at(day)).await.unwrap();
+        let caller_at = async |day| {
+            let called = caller(&db, (&token, false), at(day)).await.unwrap();
+            called.map_err(|refused| refused.why)
+        };
         let found = caller_at(1).await.unwrap();
         assert_eq!(
             (&*found.user.name, found.scope),
@@ -274,8 +307,8 @@ mod tests {
         assert!(token.len() == 70 && !kept.contains(&token[PREFIX.len()..]));
         for guess in ["", "qipan_", &token[..69], &digest(&token)] {
             assert_eq!(
-                caller(&db, guess, at(0)).await.unwrap(),
-                Err(Invalid::Unknown)
+                caller(&db, (guess, false), at(0)).await.unwrap(),
+                Err(Refused::of(Invalid::Unknown, ""))
             );
         }
     }
@@ -326,5 +359,24 @@ mod tests {
             make(&db, "a", WISH, at(365)).await.is_ok(),
             "those have ended"
         );
+    }
+
+    #[tokio::test]
+    async fn a_token_of_the_demo_counts_in_the_demo_only() {
+        let (_dir, db) = db().await;
+        seen(&db, 0).await;
+        let wish = Wish {
+            way: Way::Demo,
+            ..WISH
+        };
+        let token = make(&db, "cs-approver", wish, at(0)).await.unwrap();
+        assert!(token.starts_with(DEMO_PREFIX) && token.starts_with(PREFIX));
+        assert!(caller(&db, (&token, true), at(1)).await.unwrap().is_ok());
+        let after = caller(&db, (&token, false), at(1)).await.unwrap();
+        assert_eq!(after.unwrap_err().why, Invalid::Demo);
+        // Nor under another name.
+        let bare = token.replacen(DEMO_PREFIX, PREFIX, 1);
+        let forged = caller(&db, (&bare, false), at(1)).await.unwrap();
+        assert_eq!(forged.unwrap_err().why, Invalid::Unknown);
     }
 }

@@ -26,6 +26,7 @@ use crate::forms::{self, Fields};
 use crate::i18n::Lang;
 use crate::live::Visit;
 use crate::refusals::Told;
+use crate::typed::Typed;
 
 /// An act on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -332,32 +333,20 @@ pub async fn perform(
     }
     let entry = act.entry(&said.fields, &said.files, &author.user.name);
     let entry = entry.map_err(No::Wrong)?;
-    let append = async |author| {
-        let appended = cluster.append(author, request, act.list(), &entry).await;
-        appended.map_err(No::Write)
+    let append = async |dry| {
+        let author = Author { dry, ..author };
+        cluster.append(author, request, act.list(), &entry).await
     };
-    if said.files.is_empty() {
-        return append(author).await;
+    if !said.files.is_empty() {
+        append(true).await.map_err(No::Write)?;
     }
-    // Nothing is kept for who may not say it; and nothing is named that is not kept.
-    append(Author {
-        dry: true,
-        ..author
-    })
-    .await?;
+    let uid = request.uid().unwrap_or_default();
     let records = visit.state.records.as_ref();
-    let db = records.map(|records| &records.db);
-    let db = db.ok_or_else(|| No::NotKept(DbError::Gone("there is none".to_owned())))?;
-    let kept = attachments::keep(db, author.user, request, &said.files).await;
+    let kept = attachments::keep(records, author.user, (&uid, &said.files)).await;
     let kept = kept.map_err(No::NotKept)?;
-    let done = append(author).await;
-    // Without an answer it may have been written: then the files are named.
-    if let Err(No::Write(error)) = &done
-        && !matches!(error, WriteError::NoAnswer(_))
-    {
-        attachments::take_back(db, &kept).await;
-    }
-    done
+    let done = append(false).await;
+    kept.settle(&done).await;
+    done.map_err(No::Write)
 }
 
 /// Does something about a request.
@@ -387,7 +376,10 @@ pub async fn answer(
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<Response, AppError> {
-    carry_out(&visit, Act::Answer, (&tenant, &name), &headers, sent).await
+    let fields = sent.fields.clone();
+    let done = carry_out(&visit, Act::Answer, (&tenant, &name), &headers, sent).await;
+    let action = visit.reader.path.clone();
+    Ok(done.unwrap_or_else(|error| Typed::of_files(action, fields, error)))
 }
 
 async fn carry_out(
@@ -449,17 +441,8 @@ fn explained(
             (unprocessable, happened(lang.t(key)), vec![wrong])
         }
         No::Files(wrongs) => {
-            let words: Vec<_> = wrongs.iter().map(|wrong| wrong.words(lang)).collect();
-            let words = words.join(lang.t("sentence.stop"));
-            let large = |wrong: &attachments::Wrong| {
-                use attachments::Wrong::{TooLarge, TooMuch};
-                matches!(wrong, TooLarge(_) | TooMuch)
-            };
-            let status = if wrongs.iter().any(large) {
-                StatusCode::PAYLOAD_TOO_LARGE
-            } else {
-                unprocessable
-            };
+            let words = attachments::Wrong::all_words(&wrongs, lang);
+            let status = attachments::Wrong::status(&wrongs);
             let wrong = fields::Wrong::new(&act.field("files"), words.as_str());
             (status, happened(&words), vec![wrong])
         }

@@ -25,7 +25,7 @@ fn everything_to_the_administrator(spec: &Value) -> bool {
     spec["user"] == "gd-admin" || own
 }
 
-pub(super) fn portal(cluster: Cluster, public_url: Option<&str>) -> Browser {
+pub(crate) fn portal(cluster: Cluster, public_url: Option<&str>) -> Browser {
     let (_end, ending) = watch::channel(false);
     let state = AppState::new(cluster, true, public_url, ending);
     Browser {
@@ -463,7 +463,7 @@ async fn no_page_can_be_framed_and_no_header_be_split() {
 #[tokio::test]
 async fn a_body_beyond_what_a_form_needs_is_refused() {
     let browser = portal(small_province(), None);
-    let form = format!("post=owner&next=/&token={}", "x".repeat(100_000));
+    let form = format!("post=owner&next=/&token={}", "x".repeat(3_000_000));
     let (status, _) = browser.post("/sign-in", &form, "http://portal.test").await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
 }
@@ -515,4 +515,31 @@ async fn without_demo_there_is_no_demo_sign_in() {
         cookies: String::new(),
     };
     assert_eq!(browser.get("/sign-in").await.0, StatusCode::NOT_FOUND);
+    let form = "post=administrator&next=/&token=x";
+    let (status, headers) = browser.post("/sign-in", form, "http://portal.test").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(!headers.contains_key(SET_COOKIE), "{headers:?}");
+}
+
+/// The same database, started again without `--demo`: a post that anybody took opens nothing any more.
+#[tokio::test]
+async fn a_session_of_the_demo_ends_with_the_demo() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_records(&dir, |_| true, "administrator").await;
+    let (status, _, page) = browser.get("/").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        page.contains("演示"),
+        "every page says that this is a demo: {page}"
+    );
+    let (_end, ending) = watch::channel(false);
+    let records = crate::acts::tests::records(&dir).await;
+    let state = AppState::new(small_province(), false, None, ending).with_records(records);
+    let later = Browser {
+        router: pages(state),
+        cookies: browser.cookies.clone(),
+    };
+    let (status, headers, _) = later.get("/").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert!(headers[LOCATION].to_str().unwrap().starts_with("/sign-in"));
 }

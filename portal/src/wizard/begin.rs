@@ -13,6 +13,7 @@ use super::form::{Form, ItemForm};
 use super::{FormPage, Open, PURPOSE, draft_error};
 use crate::access::{Visible, within};
 use crate::ages;
+use crate::attachments;
 use crate::cluster::Kind;
 use crate::db::drafts;
 use crate::db::micros;
@@ -317,14 +318,8 @@ pub async fn delete(
 ) -> Result<Response, AppError> {
     let open = Open::find(visit, &id).await?;
     open.check(&fields)?;
-    let mut connection = open
-        .visit
-        .records()?
-        .db
-        .acquire()
-        .await
-        .map_err(|e| AppError::database(&e))?;
-    let deleted = drafts::delete(&mut connection, &open.draft.owner, &id).await;
+    let db = &open.visit.records()?.db;
+    let deleted = attachments::drop_draft(db, (&open.draft.owner, &id)).await;
     deleted.map_err(|error| AppError::database(&error))?;
     Ok(Redirect::to("/requests?done=draft-deleted").into_response())
 }

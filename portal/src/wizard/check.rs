@@ -21,6 +21,8 @@ pub enum Step {
     System,
     /// The project behind it.
     Project,
+    /// Its documents.
+    Files,
 }
 
 impl Step {
@@ -34,6 +36,7 @@ impl Step {
         if form.needs_project() {
             steps.push(Self::Project);
         }
+        steps.push(Self::Files);
         steps
     }
 
@@ -45,6 +48,7 @@ impl Step {
             Self::Items => "items",
             Self::System => "system",
             Self::Project => "project",
+            Self::Files => "files",
         }
     }
 
@@ -56,7 +60,14 @@ impl Step {
             Self::Items => form.items.is_empty(),
             Self::System => form.system == super::form::SystemForm::default(),
             Self::Project => form.project == super::form::ProjectForm::default(),
+            Self::Files => form.attachments.is_empty(),
         }
+    }
+
+    /// Whether an application may do without it.
+    #[must_use]
+    pub fn is_optional(self) -> bool {
+        self == Self::Files
     }
 
     /// What is wrong with it.
@@ -74,6 +85,8 @@ impl Step {
                 .collect(),
             Self::System => system(lang, form, ground),
             Self::Project => project(lang, form),
+            // A file is judged when it comes, and kept only where it is good.
+            Self::Files => Vec::new(),
         }
     }
 }

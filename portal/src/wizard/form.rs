@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crds::Quantity;
 use crds::resource_request::application::{
-    Application, ApplicationType, Environment, Exemption, FundingShare, Item, Project, Review,
-    ReviewKind,
+    Application, ApplicationType, Attachment, Environment, Exemption, FundingShare, Item, Project,
+    Review, ReviewKind,
 };
 use crds::tenant_quota::{FundingSource, LeafSpec};
 use crds::words::Day;
@@ -61,6 +61,9 @@ pub struct Form {
     /// The project behind it.
     #[serde(default)]
     pub project: ProjectForm,
+    /// Its documents, which are kept with the draft.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
 }
 
 /// Title, reasons, days.
@@ -178,6 +181,7 @@ impl Form {
             items: Vec::new(),
             system: SystemForm::default(),
             project: ProjectForm::default(),
+            attachments: Vec::new(),
         }
     }
 
@@ -249,7 +253,7 @@ impl Form {
                 .iter()
                 .filter_map(|item| self.item(item, ground))
                 .collect(),
-            attachments: Vec::new(),
+            attachments: self.attachments.clone(),
             from: day(&self.basics.from),
             until: day(&self.basics.until),
         }

@@ -1,5 +1,7 @@
 //! The task list of an application, the check of its answers with what they will do, and its submission as the person.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
@@ -13,6 +15,7 @@ use serde_json::json;
 use super::check::Step;
 use super::{Open, item_word, kind_word};
 use crate::acts;
+use crate::attachments;
 use crate::cluster::Cluster;
 use crate::cluster::write::{Author, WriteError};
 use crate::db::drafts;
@@ -22,7 +25,7 @@ use crate::health::Health;
 use crate::live::Visit;
 use crate::page::Page;
 use crate::requests::effect::Effect;
-use crate::requests::words;
+use crate::requests::{self, words};
 
 /// One task.
 struct Task {
@@ -75,15 +78,17 @@ struct Check {
 pub async fn tasks(visit: Visit, Path(id): Path<String>) -> Result<Response, AppError> {
     let open = Open::find(visit, &id).await?;
     let lang = open.lang();
-    let tasks: Vec<_> = Step::of(&open.form)
-        .into_iter()
-        .map(|step| task(&open, step))
-        .collect();
-    let done = tasks
+    let steps = Step::of(&open.form);
+    let tasks: Vec<_> = steps.iter().map(|step| task(&open, *step)).collect();
+    let needed = steps
         .iter()
-        .filter(|task| task.health == Health::Good)
-        .count();
-    let ready = done == tasks.len();
+        .zip(&tasks)
+        .filter(|(step, _)| !step.is_optional());
+    let needed: Vec<_> = needed
+        .map(|(_, task)| task.health == Health::Good)
+        .collect();
+    let done = needed.iter().filter(|done| **done).count();
+    let ready = done == needed.len();
     let title = if open.form.title().is_empty() {
         lang.t("drafts.untitled")
     } else {
@@ -97,7 +102,7 @@ pub async fn tasks(visit: Visit, Path(id): Path<String>) -> Result<Response, App
     let figures = [
         ("title", title),
         ("done", &done.to_string()),
-        ("all", &tasks.len().to_string()),
+        ("all", &needed.len().to_string()),
     ];
     let items = open.form.items.iter().map(|item| {
         let wrong = !super::check::item(lang, &open.form, item, &open.ground).is_empty();
@@ -129,7 +134,13 @@ fn task(open: &Open, step: Step) -> Task {
     let wrongs = step.wrongs(lang, &open.form, &open.ground);
     // "Looked at but incomplete" is not "not begun": case workers need to tell them apart.
     let (health, state, check) = if step.is_untouched(&open.form) {
-        (Health::Unknown, "task.untouched", "")
+        let optional = step.is_optional();
+        let state = if optional {
+            "task.optional"
+        } else {
+            "task.untouched"
+        };
+        (Health::Unknown, state, "")
     } else if wrongs.is_empty() {
         (Health::Good, "task.done", "")
     } else {
@@ -240,6 +251,19 @@ fn answers(open: &Open) -> Vec<(&'static str, Vec<Answer>)> {
             });
             return (word, items.collect());
         }
+        if step == Step::Files {
+            let files = &open.form.attachments;
+            let told: Vec<_> = files.iter().map(|file| file.name.clone()).collect();
+            let told = if told.is_empty() {
+                lang.t("wizard.files.none").to_owned()
+            } else {
+                lang.join(&told)
+            };
+            return (
+                word,
+                vec![line(lang.t("files.title").to_owned(), told, href)],
+            );
+        }
         let groups = super::steps::groups(lang, step, &open.form, &[]);
         let fields = groups.into_iter().flat_map(|group| group.fields);
         let told = fields
@@ -322,13 +346,15 @@ pub async fn submit(
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, AppError> {
-    let again = submitted_before(&visit, &id);
+    let me = visit.session.user.name.clone();
+    let again = submitted(&visit.state.cluster, &me, &id);
+    let done = |request: &ResourceRequest| {
+        let href = format!("{}?done=submitted", requests::href(request));
+        Redirect::to(&href).into_response()
+    };
     let open = match Open::find(visit, &id).await {
         // The second click, or the back button after the first: the draft has become a request.
-        Err(AppError::NoDraft) => {
-            let href = again.ok_or(AppError::NoDraft)?;
-            return Ok(Redirect::to(&format!("{href}?done=submitted")).into_response());
-        }
+        Err(AppError::NoDraft) => return Ok(done(&*again.ok_or(AppError::NoDraft)?)),
         other => other?,
     };
     open.check(&fields)?;
@@ -346,38 +372,33 @@ pub async fn submit(
         request_id: acts::request_id(&headers),
         dry: false,
     };
-    let href = format!("/requests/{}/{}", open.form.tenant, name_of(&open));
-    match send(&open, author).await {
-        Ok(()) => {}
-        Err(WriteError::Exists) if again.is_some() => {}
-        Err(error) => {
+    let request = match (send(&open, author).await, again) {
+        (Ok(request), _) => Arc::new(request),
+        (Err(WriteError::Exists), Some(request)) => request,
+        (Err(error), _) => {
             page.p.alert = Some(open.wording.refusal(&error));
             return Ok((error.status(), Html(page.render()?)).into_response());
         }
+    };
+    // The request is there; where the database is away, the draft leads to it again until `attachments/keeper.rs` ends it.
+    let uid = request.uid().unwrap_or_default();
+    if let Err(error) = attachments::hand_over(&open.visit.records()?.db, (&me, &id), &uid).await {
+        tracing::warn!(%error, "a draft that was submitted stays for a while");
     }
-    // The request is there; a draft that stays because the database is away only leads to it again.
-    if let Ok(mut connection) = open.visit.records()?.db.acquire().await
-        && let Err(error) = drafts::delete(&mut connection, &open.draft.owner, &id).await
-    {
-        tracing::warn!(%error, "a draft that was submitted could not be deleted");
-    }
-    Ok(Redirect::to(&format!("{href}?done=submitted")).into_response())
+    Ok(done(&request))
 }
 
-/// The request that this draft became, where the person submitted it before.
-fn submitted_before(visit: &Visit, id: &str) -> Option<String> {
+/// The request that somebody's draft became.
+pub(crate) fn submitted(cluster: &Cluster, owner: &str, id: &str) -> Option<Arc<ResourceRequest>> {
     let ending = format!("-{}", id.get(..8)?);
-    let me = &visit.session.user.name;
-    let mut requests = visit.state.cluster.requests().into_iter();
-    let mine = requests
-        .find(|r| r.name_any().ends_with(&ending) && r.spec.applicant.as_ref() == Some(me))?;
-    let namespace = mine.namespace()?;
-    let tenant = crds::keys::tenant_of_namespace(&namespace)?;
-    Some(format!("/requests/{tenant}/{}", mine.name_any()))
+    let is_it = |request: &Arc<ResourceRequest>| {
+        request.name_any().ends_with(&ending) && request.spec.applicant.as_deref() == Some(owner)
+    };
+    cluster.requests().into_iter().find(is_it)
 }
 
 /// Registers the system where it is a new one, then makes the request.
-async fn send(open: &Open, author: Author<'_>) -> Result<(), WriteError> {
+async fn send(open: &Open, author: Author<'_>) -> Result<ResourceRequest, WriteError> {
     let namespace = tenant_namespace(&open.form.tenant);
     let cluster = &open.visit.state.cluster;
     if let Some(system) = new_system(open, &namespace) {
@@ -388,9 +409,7 @@ async fn send(open: &Open, author: Author<'_>) -> Result<(), WriteError> {
     }
     let application = open.form.application(&open.ground);
     let place = (open.form.tenant.as_str(), name_of(open));
-    submission(cluster, author, place, application)
-        .await
-        .map(drop)
+    submission(cluster, author, place, application).await
 }
 
 /// Submits an application as its author: how the wizard and the API make a request, and the only way.

@@ -25,7 +25,7 @@ pub fn groups(
 ) -> Vec<Group> {
     match step {
         Step::Basics => vec![basics(lang, form)],
-        Step::Items => Vec::new(),
+        Step::Items | Step::Files => Vec::new(),
         Step::System => system(lang, form, systems),
         Step::Project => project(lang, form),
     }
@@ -231,7 +231,7 @@ pub fn take(step: Step, form: &mut Form, fields: &Fields) {
                 until: get("until"),
             };
         }
-        Step::Items => {}
+        Step::Items | Step::Files => {}
         Step::System => {
             form.system = super::form::SystemForm {
                 choice: get("system"),

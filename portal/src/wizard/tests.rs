@@ -7,11 +7,11 @@ use crate::router::tests::{Browser, hidden, token, with_records};
 
 const BEGIN: &str = "tenant=renshe&type=New&environment=Production";
 
-fn anything(_: &Value) -> bool {
+pub(super) fn anything(_: &Value) -> bool {
     true
 }
 
-async fn begun(browser: &Browser) -> String {
+pub(super) async fn begun(browser: &Browser) -> String {
     let (_, _, page) = browser.get("/requests/new?offering=compute").await;
     let form = format!("classified=no&{BEGIN}&token={}", token(&page));
     let (status, href, page) = browser.send("/requests/new?offering=compute", &form).await;

@@ -1,40 +1,81 @@
 //! A return that is answered with files, on the real thing: what is kept, who gets it, and what is not kept.
 
 use anyhow::{Context as _, Result, ensure};
+use crds::ResourceRequest;
 use harness::browser::{Answer, Browser};
 use harness::eventually;
 use portal::db::Db;
 
 use crate::decision;
+use crate::hidden;
 use crate::send;
 use crate::shows;
 use crate::stage::{SOON, World, world};
 
 const PAGE: &str = "/requests/renshe/fuenf";
-const PDF: &str = "%PDF-1.7 what was asked for";
+pub(crate) const PDF: &str = "%PDF-1.7 what was asked for";
+
+/// Sends a form with a file.
+async fn send_file(
+    browser: &Browser,
+    path: &str,
+    fields: &[(&str, &str)],
+    (name, content): (&str, &str),
+) -> Result<Answer> {
+    let begin = "--limit\r\nContent-Disposition: form-data; name=";
+    let fields = fields
+        .iter()
+        .map(|(name, value)| format!("{begin}\"{name}\"\r\n\r\n{value}\r\n"));
+    let file = format!("{begin}\"files\"; filename=\"{name}\"\r\n\r\n{content}\r\n--limit--\r\n");
+    let body: String = fields.chain([file]).collect();
+    let kind = "Content-Type: multipart/form-data; boundary=limit\r\n";
+    browser.say("POST", path, kind, &body).await
+}
 
 /// Sends an answer with a file.
 async fn answer(
     browser: &Browser,
     (token, seen): (&str, &str),
     comment: &str,
-    (name, content): (&str, &str),
+    file: (&str, &str),
 ) -> Result<Answer> {
-    let field = |name: &str, value: &str| {
-        format!("--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-    };
-    let body = [
-        field("token", token),
-        field("seen", seen),
-        field("answer-comment", comment),
-        format!(
-            "--limit\r\nContent-Disposition: form-data; name=\"answer-files\"; filename=\"{name}\"\r\n\r\n{content}\r\n--limit--\r\n"
-        ),
+    let fields = [
+        ("token", token),
+        ("seen", seen),
+        ("answer-comment", comment),
     ];
-    let kind = "Content-Type: multipart/form-data; boundary=limit\r\n";
-    browser
-        .say("POST", &format!("{PAGE}/answer"), kind, &body.concat())
-        .await
+    send_file(browser, &format!("{PAGE}/answer"), &fields, file).await
+}
+
+/// Uploads a file from a page of the wizard.
+pub(crate) async fn upload(browser: &Browser, path: &str, file: (&str, &str)) -> Result<Answer> {
+    let page = browser.get(path).await?;
+    let carried = ["token", "revision"].map(|name| (name, hidden(&page, name)));
+    let fields = carried
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    send_file(browser, path, &fields, file).await
+}
+
+/// What was uploaded in the wizard is named by the request, kept for it, and given to who decides.
+pub(crate) async fn given_with_the_application(
+    world: &World,
+    stored: &ResourceRequest,
+    page: &str,
+) -> Result<()> {
+    let file = &stored.spec.application.attachments[0];
+    ensure!(file.name == "批复.pdf" && file.size == 27, "{file:?}");
+    let url = format!("sqlite:{}", world.testbed.dir().join("portal.db").display());
+    let db = Db::connect(&url.parse()?).await?;
+    let place: String = sqlx::query_scalar("SELECT request FROM attachments")
+        .fetch_one(db.pool())
+        .await?;
+    ensure!(Some(&place) == stored.metadata.uid.as_ref(), "{place}");
+    let page = page.split('?').next().unwrap_or_default();
+    let href = format!("{page}/files/{}", file.digest.trim_start_matches("sha256:"));
+    let got = shows(&world.at("approver").await?, &href, PDF).await?;
+    ensure!(got.status == 200, "{} {}", got.head, got.body);
+    Ok(())
 }
 
 /// The token and the count of the form on a page.

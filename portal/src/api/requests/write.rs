@@ -6,6 +6,7 @@ use crds::ResourceRequest;
 use crds::approval::Stage;
 use crds::resource_request::record::View;
 use crds::resource_request::{Application, DecisionOutcome};
+use kube::ResourceExt as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -37,6 +38,10 @@ pub(super) struct NewRequest {
     /// The request's name: sent again, the same submission makes no second one. Made up where it is absent.
     #[schemars(length(max = 42), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     name: Option<String>,
+    /// Documents, which the application then names.
+    #[serde(default)]
+    #[schemars(length(max = 5))]
+    attachments: Vec<NewFile>,
 }
 
 /// A decision of the caller at the stage whose turn it is.
@@ -198,9 +203,9 @@ fn wrong(call: &Call, key: &str, field: &str) -> Problem {
         .told(told)
 }
 
-/// The application of a body, and the name that it gets.
-fn application(call: &Call) -> Result<(Application, String), Problem> {
-    let said: NewRequest = call.body()?;
+/// The application of a body, the name that it gets, and its files.
+fn application(call: &Call) -> Result<(Application, String, Vec<File>), Problem> {
+    let mut said: NewRequest = call.body()?;
     if said.classified {
         return Err(wrong(call, "secrecy.stop.happened", "classified"));
     }
@@ -212,7 +217,11 @@ fn application(call: &Call) -> Result<(Application, String), Problem> {
         ))
     };
     let name = call.name(said.name, 42, other)?;
-    Ok((said.application, name))
+    let files = files(call, said.attachments)?;
+    said.application
+        .attachments
+        .extend(files.iter().map(File::entry));
+    Ok((said.application, name, files))
 }
 
 /// Whether a rule of the hub, or a name that is taken, stands against what has the right shape and may be asked.
@@ -224,7 +233,7 @@ fn is_a_rule(error: &WriteError) -> bool {
 /// What an application would do, and what the hub's rules say of it: nothing is stored.
 pub(super) async fn preview(call: Call) -> Result<Reply, Problem> {
     let ground = ground(&call).await?;
-    let (application, name) = application(&call)?;
+    let (application, name, _) = application(&call)?;
     let visit = &call.visit;
     let wording = visit.wording(&visit.visible().await?);
     let preview = ground.preview(&application, &name, &[]);
@@ -244,7 +253,7 @@ pub(super) async fn preview(call: Call) -> Result<Reply, Problem> {
 
 pub(super) async fn submit(call: Call) -> Result<Reply, Problem> {
     let ground = ground(&call).await?;
-    let (application, name) = application(&call)?;
+    let (application, name, files) = application(&call)?;
     let visit = &call.visit;
     let wording = visit.wording(&visit.visible().await?);
     let preview = ground.preview(&application, &name, &[]);
@@ -261,9 +270,33 @@ pub(super) async fn submit(call: Call) -> Result<Reply, Problem> {
             .reason(&text("reason"))
             .more(effect["problems"].clone()));
     }
-    let place = (call.path("tenant"), name);
-    let made = submission(&visit.state.cluster, call.author(false), place, application).await;
-    let request = made.map_err(|error| Problem::of_write(&wording, &error))?;
+    let waiting = new_id().map_err(AppError::internal)?;
+    let send = async |dry| {
+        let place = (call.path("tenant"), name.clone());
+        submission(
+            &visit.state.cluster,
+            call.author(dry),
+            place,
+            application.clone(),
+        )
+        .await
+    };
+    let refused = |error| Problem::of_write(&wording, &error);
+    if !files.is_empty() {
+        send(true).await.map_err(refused)?;
+    }
+    let (records, me) = (visit.state.records.as_ref(), &visit.session.user);
+    let kept = attachments::keep(records, me, (&attachments::place(&waiting), &files)).await;
+    let kept = kept.map_err(|error| AppError::database(&error))?;
+    let made = send(false).await;
+    kept.settle(&made).await;
+    let request = made.map_err(refused)?;
+    if let Some(records) = records.filter(|_| !files.is_empty()) {
+        let uid = request.uid().unwrap_or_default();
+        if let Err(error) = attachments::hand_over(&records.db, (&me.name, &waiting), &uid).await {
+            tracing::warn!(%error, "files of a request wait for it for a while");
+        }
+    }
     Ok(Reply::Made(item(&request)))
 }
 
