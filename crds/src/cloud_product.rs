@@ -24,6 +24,7 @@ use crate::words::{Day, DisplayName, Zone};
     validation = Rule::new("self.metadata.name.size() <= 63").message("metadata.name has at most 63 characters"),
     validation = Rule::new("self.spec.fulfilment != 'Automatic' || has(self.spec.pool)").message("spec.pool: what is delivered automatically names the pool that it comes from; without one, fulfilment is WorkOrder"),
     validation = Rule::new("self.spec.fulfilment != 'Automatic' || self.spec.sizes.all(s, has(s.resources) && s.resources.size() > 0)").message("spec.sizes[].resources: what is delivered automatically says what each size is made of"),
+    validation = Rule::new("self.spec.fulfilment != 'WorkOrder' || !has(self.spec.pool) || self.spec.sizes.all(s, !has(s.resources) || s.resources.size() == 0)").message("spec.pool: what is delivered by hand is charged to no pool: leave out the pool or the sizes' resources and bound it by spec.stock, or have Qipan deliver it (fulfilment: Automatic)"),
     printcolumn = r#"{"name":"Name","type":"string","jsonPath":".spec.displayName.zh"}"#,
     printcolumn = r#"{"name":"Offering","type":"string","jsonPath":".spec.offering"}"#,
     printcolumn = r#"{"name":"Platform","type":"string","jsonPath":".spec.platform"}"#,
@@ -47,7 +48,10 @@ pub struct CloudProductSpec {
     pub platform: String,
     /// The zone.
     pub zone: Zone,
-    /// The pool that it is taken from. Absent: it takes nothing from a pool (a domain, a channel).
+    /// The pool that it is taken from. Absent: it takes nothing from a pool (a domain, a channel). What is delivered by hand
+    /// is charged to no pool: a ledger counts what is in force in clusters, and nobody sees that of a machine that was set
+    /// up by hand. So a `WorkOrder` product names a pool only to say where the work is done, its sizes state no resources
+    /// then, and its bound is stock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub pool: Option<String>,
@@ -58,7 +62,8 @@ pub struct CloudProductSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_000_000))]
     pub stock: Option<u32>,
-    /// Automatic: Qipan writes the grant. `WorkOrder`: the operations provider does it by hand.
+    /// Automatic: Qipan writes the grant. `WorkOrder`: the operations provider does it by hand. Neither grows a frozen
+    /// platform without an approved exception.
     pub fulfilment: Fulfilment,
     /// Whether it is no longer given out. What was delivered stays.
     #[serde(default)]
@@ -72,7 +77,8 @@ pub struct ProductSize {
     /// The size of the offering, by name; `unit` where the offering has none.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// What one of it takes from the pool: requests.cpu 2, requests.memory 4Gi.
+    /// What one of it takes from the pool: requests.cpu 2, requests.memory 4Gi. Of what is delivered by hand: what it is made
+    /// of, as the order says it.
     #[serde(default)]
     pub resources: ResourceList,
     /// What one costs a month. Absent: 未定价, which is not free of charge.

@@ -339,6 +339,26 @@ fn pools(application: &Application, around: Around<'_>, preview: &mut Preview) {
     preview.pools = effects;
 }
 
+/// Whether a platform takes growth: a frozen one does not, but for an exception.
+fn may_grow(
+    application: &Application,
+    platform: &CloudPlatform,
+    pool: &str,
+    (resource, asked): (&str, &dyn std::fmt::Display),
+) -> Result<(), Verdict> {
+    let spec = &platform.spec;
+    if spec.expansion != Expansion::Frozen || application.type_ == ApplicationType::Exception {
+        return Ok(());
+    }
+    let way_out = spec.growth_goes_to.as_deref().or(spec.docks_to.as_deref());
+    Err(Verdict::no(Reason::PlatformFrozen)
+        .with("platform", platform.metadata.name.as_deref().unwrap_or("-"))
+        .with("pool", pool)
+        .with("resource", resource)
+        .with("asked", asked)
+        .with("wayOut", way_out.unwrap_or("the provincial platform")))
+}
+
 /// Whether a pool gives what is asked of it.
 fn fits(application: &Application, around: Around<'_>, effect: &PoolEffect) -> Result<(), Verdict> {
     let asked: Vec<(&str, Quantity)> = effect
@@ -357,19 +377,7 @@ fn fits(application: &Application, around: Around<'_>, effect: &PoolEffect) -> R
     let Some((platform, pool, _)) = pool_of(around, &effect.platform, &effect.pool) else {
         return Err(on(Reason::AwaitingPool));
     };
-    if platform.spec.expansion == Expansion::Frozen
-        && application.type_ != ApplicationType::Exception
-    {
-        let way_out = platform
-            .spec
-            .growth_goes_to
-            .as_deref()
-            .or(platform.spec.docks_to.as_deref());
-        return Err(on(Reason::PlatformFrozen)
-            .with("resource", first)
-            .with("asked", amount)
-            .with("wayOut", way_out.unwrap_or("the provincial platform")));
-    }
+    may_grow(application, platform, &effect.pool, (first, &amount))?;
     if pool.cluster.is_none() {
         return Err(on(Reason::PlatformDeclared));
     }

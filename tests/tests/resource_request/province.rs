@@ -130,13 +130,15 @@ pub(crate) async fn found(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Domains: a service with a stock of three, delivered by hand; virtual machines, delivered by Qipan.
+/// Domains: a service with a stock of three, delivered by hand; virtual machines, delivered by Qipan; cards of the older
+/// cloud, delivered by hand.
 fn catalog() -> Vec<Value> {
     let offering = |name: &str, category: &str| {
         json!({
             "apiVersion": "qipan.dev/v1alpha1", "kind": "ServiceOffering", "metadata": { "name": name },
             "spec": {
-                "displayName": { "zh": name }, "class": "Network", "category": category, "unit": { "zh": "个" },
+                "displayName": { "zh": name }, "category": category, "unit": { "zh": "个" },
+                "class": if matches!(category, "Compute" | "Gpu") { "Cloud" } else { "Network" },
                 "zones": ["Extranet"], "sla": { "deliveryWorkingDays": 2 },
             },
         })
@@ -157,11 +159,14 @@ fn catalog() -> Vec<Value> {
         "pool": "gong", "fulfilment": "Automatic",
         "sizes": [{ "name": "2C4G", "resources": { "cpu": 2, "memory": "4Gi", "pods": 10 }, "price": { "monthly": "80" } }],
     });
+    let cards = json!({ "platform": OLD, "sizes": [{ "name": "unit" }], "stock": 8, "fulfilment": "WorkOrder" });
     vec![
         offering("yuming", "Domain"),
         offering("tongdao", "Exchange"),
         offering("zhuji", "Compute"),
         offering("jiuji", "Compute"),
+        offering("kapian", "Gpu"),
+        product("jy-kapian", "kapian", cards),
         product("jd-yuming", "yuming", by_hand),
         product("jd-tongdao", "tongdao", few),
         product("jd-zhuji", "zhuji", machine.clone()),
@@ -316,6 +321,28 @@ impl<'a> Story<'a> {
         self.turn_of("PlatformOwner").await;
         let last = format!("PlatformOwner/{NODE}");
         self.decide(&last, ("shi-ke", &["shi-ju"]), "Approve").await;
+    }
+
+    /// Everybody whom an exception on the older cloud takes approves, the province last.
+    pub(crate) async fn approve_exception(&self) {
+        let head = format!("{}-head", self.unit);
+        for (stage, user, group) in [
+            ("UnitHead".to_owned(), head.as_str(), self.unit.as_str()),
+            ("Authority".to_owned(), "xian-ke", "xian-ju"),
+            (format!("PlatformOwner/{OLD}"), "shi-ke", "shi-ju"),
+            (format!("PlatformOwner/{PLATFORM}"), "sheng-ke", "sheng-ju"),
+        ] {
+            let (turn, of) = stage.split_once('/').unwrap_or((&stage, ""));
+            eventually("it is their turn", SOON, async || {
+                let status = self.turn_of(turn).await.status.unwrap_or_default();
+                let now = status.stage_of.unwrap_or_default();
+                ensure!(now == of, "it is the turn of {now}");
+                Ok(())
+            })
+            .await
+            .unwrap();
+            self.decide(&stage, (user, &[group]), "Approve").await;
+        }
     }
 
     /// Waits until it is a stage's turn.

@@ -94,32 +94,51 @@ async fn a_frozen_platform_names_the_way_out_and_an_exception_ends_at_the_provin
     let mut asked = application(&cpu(OLD, "jiu", 2));
     asked["type"] = json!("Exception");
     let story = Story::submit(world, "minzheng", "liwai", &asked).await;
-    for (stage, user, group) in [
-        ("UnitHead".to_owned(), "minzheng-head", "minzheng"),
-        ("Authority".to_owned(), "xian-ke", "xian-ju"),
-        (format!("PlatformOwner/{OLD}"), "shi-ke", "shi-ju"),
-        (format!("PlatformOwner/{PLATFORM}"), "sheng-ke", "sheng-ju"),
-    ] {
-        let turn = stage.split('/').next().unwrap();
-        let of = stage.split_once('/').map(|(_, of)| of.to_owned());
-        eventually("it is their turn", SOON, async || {
-            let status = story.turn_of(turn).await.status.unwrap_or_default();
-            anyhow::ensure!(
-                status.stage_of == of,
-                "it is the turn of {:?}",
-                status.stage_of
-            );
-            Ok(())
-        })
-        .await
-        .unwrap();
-        story.decide(&stage, (user, &[group]), "Approve").await;
-    }
+    story.approve_exception().await;
     story.reaches(Phase::Delivered).await;
     let grant = world.grant_of("minzheng", "liwai-app").await.unwrap();
     let exception = grant.spec.frozen_exception.unwrap();
     assert_eq!(exception.by, "sheng-ke");
     assert_eq!(exception.basis.as_deref(), Some("ResourceRequest liwai"));
+}
+
+#[tokio::test]
+async fn work_by_hand_on_a_frozen_platform_takes_an_exception_as_well() {
+    let world = world().await;
+    settle_unit(world, "qixiang").await;
+    let cards = json!([{ "name": "ka", "offering": "kapian", "product": "jy-kapian", "platform": OLD, "zone": "Extranet",
+                         "size": "unit", "count": 2 }]);
+    let plain = Story::submit(world, "qixiang", "leida", &application(&cards)).await;
+    let why = plain.says("PlatformFrozen").await;
+    assert!(
+        why.contains("jy-kapian may not grow by 2") && why.contains(NODE),
+        "{why}"
+    );
+    let mut asked = application(&cards);
+    asked["type"] = json!("Exception");
+    let story = Story::submit(world, "qixiang", "leida-liwai", &asked).await;
+    story.approve_exception().await;
+    story.reaches(Phase::Provisioning).await;
+    story.work("leida-liwai-ka", "Done", "已装").await;
+    story.reaches(Phase::Delivered).await;
+}
+
+#[tokio::test]
+async fn what_is_delivered_by_hand_is_charged_to_no_pool() {
+    let world = world().await;
+    let product = json!({
+        "apiVersion": "qipan.dev/v1alpha1", "kind": "CloudProduct", "metadata": { "name": "jd-shougong" },
+        "spec": {
+            "displayName": { "zh": "手工" }, "offering": "zhuji", "platform": NODE, "zone": "Extranet", "pool": "gong",
+            "sizes": [{ "name": "da", "resources": { "cpu": 2 } }], "fulfilment": "WorkOrder",
+        },
+    });
+    let why = world.put(&product).await.unwrap_err();
+    let why = format!("{why:#}");
+    assert!(
+        why.contains("spec.pool: what is delivered by hand is charged to no pool"),
+        "{why}"
+    );
 }
 
 #[tokio::test]

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::super::application::{Application, ApplicationType, Item};
-use super::Around;
+use super::{Around, may_grow};
+use crate::cloud_platform::CloudPlatform;
 use crate::cloud_product::{CloudProduct, Fulfilment};
 use crate::condition::Verdict;
 use crate::money::Money;
 use crate::quantity::{Quantity, ResourceList};
 use crate::reason::Reason;
 use crate::resource_name;
+use crate::service_offering::ServiceClass;
 
 /// What an item comes to.
 pub(super) struct Judged {
@@ -72,6 +74,8 @@ pub(super) fn judge<'a>(
     let automatic = product.is_none_or(|p| p.spec.fulfilment == Fulfilment::Automatic);
     if automatic {
         placed(item, &amount, around)?;
+    } else if let Some(product) = product.filter(|_| !gives_back) {
+        by_hand(application, item, product, &amount, around)?;
     }
     let released = application.type_ == ApplicationType::Release;
     Ok(Judged {
@@ -161,12 +165,41 @@ fn stock<'a>(
         .with("missing", *asked - free))
 }
 
+fn platform<'a>(item: &Item, around: Around<'a>) -> Result<&'a CloudPlatform, Verdict> {
+    let mut platforms = around.platforms.iter();
+    platforms
+        .find(|p| p.metadata.name.as_deref() == Some(&item.platform))
+        .ok_or_else(|| Verdict::no(Reason::UnknownPlatform).with("platform", &item.platform))
+}
+
+/// Whether a platform may grow by what is delivered there by hand. It grows by whatever states what it is made of, and by
+/// every cloud service: a machine, a card or a database is one also where its size says nothing. What is of the network or
+/// shared (a domain, a seal) leaves the platform as it is.
+fn by_hand(
+    application: &Application,
+    item: &Item,
+    product: &CloudProduct,
+    amount: &ResourceList,
+    around: Around<'_>,
+) -> Result<(), Verdict> {
+    let platform = platform(item, around)?;
+    let pool = item.pool.as_deref().unwrap_or("-");
+    if let Some((resource, asked)) = amount.iter().find(|(_, q)| *q > Quantity::ZERO) {
+        return may_grow(application, platform, pool, (resource, &asked));
+    }
+    let offering = Some(&product.spec.offering);
+    let mut offerings = around.offerings.iter();
+    let offering = offerings.find(|o| o.metadata.name.as_ref() == offering);
+    if offering.is_none_or(|o| o.spec.class != ServiceClass::Cloud) {
+        return Ok(());
+    }
+    let count = item.count.unwrap_or(1);
+    may_grow(application, platform, pool, (name(product), &count))
+}
+
 /// Whether the place that it names is one, and offers what it asks for.
 fn placed(item: &Item, amount: &ResourceList, around: Around<'_>) -> Result<(), Verdict> {
-    let mut platforms = around.platforms.iter();
-    let platform = platforms
-        .find(|p| p.metadata.name.as_deref() == Some(&item.platform))
-        .ok_or_else(|| Verdict::no(Reason::UnknownPlatform).with("platform", &item.platform))?;
+    let platform = platform(item, around)?;
     let on = |reason| {
         let verdict = Verdict::no(reason).with("platform", &item.platform);
         verdict.with("pool", item.pool.as_deref().unwrap_or("-"))

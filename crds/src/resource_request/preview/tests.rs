@@ -6,6 +6,8 @@ use super::super::ResourceRequest;
 use super::super::tests::{application, platform, unit};
 use super::*;
 use crate::cloud_platform::Tier;
+use crate::cloud_product::Fulfilment;
+use crate::service_offering::ServiceClass;
 use crate::tenant::Level;
 
 /// The world of a request: two platforms, a catalog with one priced and one unpriced size and a stock of 5.
@@ -329,6 +331,40 @@ fn a_frozen_platform_names_its_way_out_and_takes_an_exception() {
     );
     application.type_ = ApplicationType::Exception;
     assert_eq!(world.preview(&application).problems, []);
+}
+
+#[test]
+fn what_is_delivered_by_hand_grows_a_frozen_platform_as_well() {
+    let refused = |change: &dyn Fn(&mut World)| {
+        let mut world = World::new();
+        world.platforms[0].spec.expansion = Expansion::Frozen;
+        world.products[0].spec.fulfilment = Fulfilment::WorkOrder;
+        change(&mut world);
+        let mut ordinary = sized("2C4G", 2);
+        let problems = world.preview(&ordinary).problems;
+        ordinary.type_ = ApplicationType::Exception;
+        let exception = world.preview(&ordinary);
+        assert_eq!((exception.problems, exception.orders.len()), (Vec::new(), 1));
+        problems.first().map(|p| {
+            let figure = |name: &str| p.verdict.params[name].clone();
+            let figures = ["platform", "resource", "asked", "wayOut"].map(figure);
+            (p.verdict.reason, figures.join(" "))
+        })
+    };
+    let frozen = |figures: &str| Some((Reason::PlatformFrozen, figures.to_owned()));
+    assert_eq!(refused(&|_| {}), frozen("zj requests.cpu 4 guangdong"));
+    // A machine is one, also where nobody says what it is made of.
+    let silent = |w: &mut World| w.products[0].spec.sizes[0].resources = ResourceList::default();
+    assert_eq!(refused(&silent), frozen("zj zj-vm 2 guangdong"));
+    let network = |w: &mut World| {
+        silent(w);
+        w.offerings[0].spec.class = ServiceClass::Network;
+    };
+    assert_eq!(refused(&network), None, "a domain is no growth");
+    assert_eq!(
+        refused(&|w| w.platforms[0].spec.expansion = Expansion::Open),
+        None
+    );
 }
 
 #[test]
