@@ -122,7 +122,8 @@ pub struct ApprovalRules {
     /// Working days after delivery, after which it counts as accepted by rule. Default 5.
     #[schemars(range(min = 1, max = 60))]
     pub acceptance_days: u16,
-    /// Days before its end from which on a lease is announced. Default 30.
+    /// Days before its end from which on a lease is announced, and those that an emergency whose review was refused still
+    /// has. Default 30.
     #[schemars(range(min = 1, max = 365))]
     pub lease_notice_days: u16,
     /// Days between the steps after a lease's end: the grant takes no growth from the end on, falls to what is in use after
@@ -222,7 +223,10 @@ pub struct Step {
     /// Whether it is left out where nobody is named for it. Otherwise a request without anybody to decide says so.
     #[serde(default)]
     pub optional: bool,
-    /// Whether it reviews after the resources were opened (应急开通).
+    /// Whether it reviews after the resources were opened (应急开通). Where it refuses then, the request says so (condition
+    /// Reviewed), and the grants that were made for it get the end of a lease: `leaseNoticeDays` after the refusal, unless
+    /// they end sooner. From there the steps of every lease follow, and a renewal that is approved properly ends them. What
+    /// the request raised of an older grant is lowered by a Change.
     #[serde(default)]
     pub afterwards: bool,
 }

@@ -36,6 +36,8 @@ pub enum ConditionType {
     Enacted,
     /// The stage or order has working time left.
     OnTime,
+    /// Whoever reviews an emergency after it was opened (应急开通) agreed to it.
+    Reviewed,
     /// Nobody holds two of the three offices of administrators.
     OfficesApart,
 }

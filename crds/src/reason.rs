@@ -271,6 +271,18 @@ reasons! {
     DelegatorLost,
     /// A grant whose lease has ended does not grow.
     LeaseOver,
+    /// An emergency was opened, and its review is to come.
+    ReviewOpen,
+    /// The review of an emergency agreed to it.
+    ReviewPassed,
+    /// The review of an emergency refused it.
+    ReviewRejected,
+    /// The delivery was not accepted, and is mended.
+    Objected,
+    /// A system is graded higher than the platform.
+    MlpsAbovePlatform,
+    /// A system is graded higher than the unit may run.
+    MlpsAboveCeiling,
     /// A window has not begun.
     WindowPlanned,
     /// A window is in force.

@@ -247,7 +247,7 @@ pub struct ResourceRequestStatus {
     /// The delivery sheet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
-    /// Ready, Held, Enacted, `OnTime`.
+    /// Ready, Held, Enacted, `OnTime`, and of an emergency Reviewed.
     #[serde(default)]
     pub conditions: Conditions,
 }
@@ -299,6 +299,9 @@ pub struct Enacted {
     pub pool: String,
     /// Its `spec.hard` as enacted.
     pub hard: ResourceList,
+    /// Whether it was made by the request, and not changed: where the review of an emergency refuses, what was made ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub made: bool,
 }
 
 /// The delivery sheet (交付单).

@@ -2,7 +2,8 @@
 //!
 //! Given a request, the operator judges it by the preview that its people see, stores the chain of approvals once, has the
 //! pools hold what it asks for, follows what people append (`crds::resource_request::course`), enacts what was approved
-//! into `TenantQuota`s and `WorkOrder`s, and writes the delivery sheet when everything is there.
+//! into `TenantQuota`s and `WorkOrder`s, and writes the delivery sheet when everything is there. Where the review of an
+//! emergency refuses, what was made for it gets an end.
 //! - refuses when: the preview has a problem (no room, a frozen platform, something no longer offered …), nobody is named
 //!   who decides, the unit is gone. Nothing is lost: it is judged again when that changes.
 //! - waits when: people decide; a pool is to hold; a freeze is in force (`ChangeWindow`); grants are brought into force; orders are worked off.
@@ -14,6 +15,7 @@ mod enact;
 pub mod hold;
 mod judge;
 mod observe;
+mod review;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,6 +42,9 @@ use kube::{Api, ResourceExt as _};
 use crate::runtime::controller::{Judged, Reconciler};
 use crate::runtime::hub::Guarded;
 use crate::runtime::{Context, Inquiry, Plan};
+
+/// After how long a pass sees what the one before has written, where no news of it comes.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The controller of requests.
 pub struct ResourceRequests;
@@ -82,6 +87,7 @@ impl Judged for ResourceRequestStatus {
     fn observed_generation(&mut self) -> &mut Option<i64> {
         &mut self.observed_generation
     }
+    const TOLD: &'static [ConditionType] = &[ConditionType::Ready, ConditionType::Reviewed];
 }
 
 impl Reconciler for ResourceRequests {
@@ -180,7 +186,11 @@ impl<'a> Pass<'a> {
         }
         self.frozen = preview.frozen(self.now).map(ChangeWindow::frozen);
         let ledger_first = self.enact(&preview);
-        let deeds = self.deeds(&preview);
+        let mut deeds = self.deeds(&preview);
+        let curtailing = self.curtail();
+        // A grant is no news to a request that was delivered: it looks whether its end was written.
+        let soon = (!curtailing.is_empty()).then_some(LOOK_AGAIN);
+        deeds.extend(curtailing);
         self.release();
         self.deliver();
         let course = self.course();
@@ -193,7 +203,7 @@ impl<'a> Pass<'a> {
             ledger_first,
             deeds,
             inquiries: self.inquiries,
-            requeue: by_days.then(|| next_day(self.now)),
+            requeue: soon.or_else(|| by_days.then(|| next_day(self.now))),
             ..Plan::say(self.status)
         }
     }

@@ -217,12 +217,12 @@ fn is_lost(reason: &str) -> bool {
 pub fn judge(condition: &Condition) -> Option<Health> {
     use ConditionType::{
         Admitted, Current, Docked, Enacted, Held, InForce, OfficesApart, OnTime, OverGrant,
-        Reachable, Ready,
+        Reachable, Ready, Reviewed,
     };
     let good = match condition.type_ {
         OverGrant => ConditionStatus::False,
         Ready | Admitted | InForce | Reachable | Docked | Current | Held | Enacted | OnTime
-        | OfficesApart => ConditionStatus::True,
+        | Reviewed | OfficesApart => ConditionStatus::True,
     };
     let by_nature = [
         Reason::Declared,
@@ -255,6 +255,7 @@ pub fn judge(condition: &Condition) -> Option<Health> {
         Reason::ChangeFrozen,
         Reason::WindowPlanned,
         Reason::DelegatorLost,
+        Reason::ReviewOpen,
     ];
     if under_way.iter().any(|r| r.as_str() == condition.reason) {
         return Some(Health::Progress);
@@ -264,7 +265,9 @@ pub fn judge(condition: &Condition) -> Option<Health> {
     }
     Some(match condition.type_ {
         Ready | Admitted | Reachable | InForce => Health::Bad,
-        OverGrant | Docked | Current | Held | Enacted | OnTime | OfficesApart => Health::Attention,
+        OverGrant | Docked | Current | Held | Enacted | OnTime | Reviewed | OfficesApart => {
+            Health::Attention
+        }
     })
 }
 

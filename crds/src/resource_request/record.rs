@@ -208,6 +208,8 @@ pub enum EventKind {
     Acceptance,
     /// It counts as accepted, by rule.
     AcceptedByRule,
+    /// The review of an emergency refused it: what was made for it got an end.
+    Curtailed,
     /// The rating.
     Rating,
 }

@@ -34,6 +34,7 @@ impl Pass<'_> {
             platform: change.platform.clone(),
             pool: change.pool.clone(),
             hard: change.after.clone(),
+            made: !change.exists,
         };
         self.status.grants = preview.changes.iter().map(enacted).collect();
         let orders = preview.orders.iter();

@@ -8,13 +8,14 @@ use crds::{ConditionType, Reason, Verdict};
 use super::Pass;
 use super::deliver::Awaited;
 
-/// Sets Ready, Held, Enacted and `OnTime`.
+/// Sets Ready, Held, Enacted, `OnTime` and Reviewed.
 pub(super) fn conditions(pass: &mut Pass<'_>) {
     let verdicts = [
         (ConditionType::Ready, Some(ready(pass))),
         (ConditionType::Held, Some(held(pass))),
         (ConditionType::Enacted, Some(enacted(pass))),
         (ConditionType::OnTime, on_time(pass)),
+        (ConditionType::Reviewed, pass.reviewed()),
     ];
     let generation = pass.request.metadata.generation;
     let conditions = &mut pass.status.conditions;

@@ -66,6 +66,7 @@ impl Events {
             "ChangeFrozen",
             "WindowPlanned",
             "WindowEnded",
+            "ReviewOpen",
         ];
         let good = condition.status == ConditionStatus::True
             || course.contains(&condition.reason.as_str());

@@ -309,6 +309,7 @@ pub fn of_request(request: &ResourceRequest, people: People<'_>) -> Vec<Told> {
             | EventKind::Held
             | EventKind::Enacted
             | EventKind::Acceptance
+            | EventKind::Curtailed
             | EventKind::Rating => continue,
         };
         // A reminder of an earlier stage is not for those whose turn it is now.

@@ -128,7 +128,8 @@ fn entry(
         | EventKind::Held
         | EventKind::Enacted
         | EventKind::Delivered
-        | EventKind::AcceptedByRule => return None,
+        | EventKind::AcceptedByRule
+        | EventKind::Curtailed => return None,
     };
     Some(found)
 }

@@ -1,8 +1,14 @@
 //! Ways through: the whole journey, by hand, by rule, in an emergency, with a return, with a countersign.
 
+use anyhow::ensure;
 use crds::ConditionType;
-use crds::resource_request::Phase;
-use harness::Leaf;
+use crds::calendar::{day_of, days_after};
+use crds::resource_request::{EventKind, Phase};
+use harness::world::SOON;
+use harness::{Leaf, eventually};
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
 use serde_json::json;
 
 use super::province::{NODE, Story, application, cpu, ledger_reads, settle_unit, unit};
@@ -176,6 +182,80 @@ async fn an_emergency_is_opened_by_the_owner_of_the_platform_and_reviewed_afterw
         "{:?}",
         reviewed.chain
     );
+}
+
+#[tokio::test]
+async fn where_the_review_of_an_emergency_refuses_its_grant_ends_unless_it_is_renewed_properly() {
+    let world = world().await;
+    settle_unit(world, "qiangxian").await;
+    let mut asked = application(&cpu(NODE, "gong", 2));
+    asked["environment"] = json!("Emergency");
+    let story = Story::submit(world, "qiangxian", "hongshui", &asked).await;
+    story.turn_of("PlatformOwner").await;
+    let last = format!("PlatformOwner/{NODE}");
+    story
+        .decide(&last, ("shi-ke", &["shi-ju"]), "Approve")
+        .await;
+    story.reaches(Phase::Delivered).await;
+    let lease = async || {
+        let grant = world.grant_of("qiangxian", "hongshui-app").await?;
+        let lease = grant.spec.lease.as_ref().map(|l| l.until);
+        Ok::<_, anyhow::Error>((lease, grant))
+    };
+    assert_eq!(lease().await.unwrap().0, None);
+    story
+        .decide("UnitHead", ("qiangxian-head", &[]), "Reject")
+        .await;
+    let today = day_of(jiff::Timestamp::now());
+    let until = days_after(today, 30);
+    let curtailed = eventually("its grant has an end", SOON, async || {
+        let (end, grant) = lease().await?;
+        ensure!(end.is_some(), "none yet");
+        let status = grant.status.clone().unwrap_or_default();
+        let current = status.conditions.get(ConditionType::Current);
+        let reason = current.map_or("", |c| c.reason.as_str());
+        ensure!(reason == "LeaseEnding", "it says {reason}");
+        Ok((end, grant))
+    });
+    let (end, grant) = curtailed.await.unwrap();
+    assert_eq!(end, Some(until), "the profile's notice");
+    let said = eventually("the request says so", SOON, async || {
+        let status = story.now().await?.status.unwrap_or_default();
+        let reviewed = status.conditions.get(ConditionType::Reviewed);
+        let reviewed = reviewed.cloned().unwrap();
+        let noted = status.timeline.iter().any(|e| e.kind == EventKind::Curtailed);
+        ensure!(reviewed.reason == "ReviewRejected" && noted, "{reviewed:?}");
+        Ok(reviewed.message)
+    });
+    let said = said.await.unwrap();
+    for part in ["qiangxian-head", "UnitHead", "意见", "hongshui-app", &until.to_string()] {
+        assert!(said.contains(part), "{said}");
+    }
+    eventually("there is a warning", SOON, async || {
+        let events: Api<Event> = Api::namespaced(world.hub().await?, "qp-qiangxian");
+        let events = events.list(&ListParams::default()).await?.items;
+        let warned = events.iter().any(|e| {
+            e.reason.as_deref() == Some("ReviewRejected") && e.type_.as_deref() == Some("Warning")
+        });
+        ensure!(warned, "of {}", events.len());
+        Ok::<_, anyhow::Error>(())
+    })
+    .await
+    .unwrap();
+    // What is renewed with everybody's word stays.
+    let mut renewal = application(&json!([{
+        "name": "app", "platform": NODE, "zone": "Extranet", "pool": "gong", "grant": "hongshui-app",
+    }]));
+    renewal["type"] = json!("Renew");
+    renewal["environment"] = json!("Production");
+    let later = days_after(today, 200);
+    renewal["until"] = json!(later);
+    let renewed = Story::submit(world, "qiangxian", "xuqi", &renewal).await;
+    renewed.approve().await;
+    renewed.reaches(Phase::Delivered).await;
+    let (end, now) = lease().await.unwrap();
+    assert_eq!((end, now.spec.request.as_deref()), (Some(later), Some("xuqi")));
+    assert_eq!(now.spec.hard, grant.spec.hard, "a renewal only moves the end");
 }
 
 #[tokio::test]
