@@ -127,7 +127,7 @@ pub enum Phase {
     Returned,
     /// 已批准.
     Approved,
-    /// 开通中.
+    /// 开通中; also while an objection to the delivery is mended.
     Provisioning,
     /// 已交付.
     Delivered,
@@ -316,12 +316,39 @@ pub struct Delivery {
     /// does not reach that far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_by: Option<Day>,
+    /// How many objections (spec.acceptance with accepted: false) were mended, and it was delivered again.
+    #[serde(default, skip_serializing_if = "is_none_of")]
+    pub mended: u32,
+    /// When it was delivered again, last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Timestamp>,
     /// When it was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Timestamp>,
     /// Whether it was accepted by rule, without a word from the department.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accepted_by_rule: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_none_of(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Delivery {
+    /// The objections that are not mended yet, each with its place among the receipts.
+    pub fn objections<'a>(
+        &self,
+        receipts: &'a [Acceptance],
+    ) -> impl Iterator<Item = (usize, &'a Acceptance)> + use<'a> {
+        let all = receipts.iter().enumerate().filter(|(_, r)| !r.accepted);
+        let open = if self.accepted.is_some() {
+            0
+        } else {
+            usize::MAX
+        };
+        all.skip(self.mended as usize).take(open)
+    }
 }
 
 /// One line of a delivery sheet.

@@ -23,8 +23,8 @@ use crate::words::{Day, Zone};
     category = "qipan",
     status = "WorkOrderStatus",
     derive = "PartialEq",
-    doc = "What the operations provider does by hand for a unit: an approved item that no API delivers, or a fault that the unit reports. Steps are appended under spec.progress by whoever takes them; the last one is the order's state.",
-    validation = Rule::new("self.spec.purpose != 'Fulfilment' || has(self.spec.request)").message("spec.request: a fulfilment names the ResourceRequest that was approved"),
+    doc = "What the operations provider does by hand for a unit: an approved item that no API delivers, what the unit did not accept of a delivery, or a fault that it reports. Steps are appended under spec.progress by whoever takes them; the last one is the order's state.",
+    validation = Rule::new("self.spec.purpose == 'Fault' || has(self.spec.request)").message("spec.request: a Fulfilment or a Rework names the ResourceRequest that was approved"),
     printcolumn = r#"{"name":"Title","type":"string","jsonPath":".spec.title"}"#,
     printcolumn = r#"{"name":"Purpose","type":"string","jsonPath":".spec.purpose"}"#,
     printcolumn = r#"{"name":"Platform","type":"string","jsonPath":".spec.platform"}"#,
@@ -36,7 +36,7 @@ use crate::words::{Day, Zone};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct WorkOrderSpec {
-    /// Fulfilment of an approved request, or a Fault that is reported.
+    /// Fulfilment of an approved request, Rework of what was not accepted, or a Fault that is reported.
     pub purpose: Purpose,
     /// What it is about, in a line.
     #[schemars(length(min = 1, max = 128))]
@@ -94,6 +94,8 @@ pub enum Purpose {
     Fulfilment,
     /// 故障申报.
     Fault,
+    /// 验收整改: what the unit did not accept of a delivery.
+    Rework,
 }
 
 /// One step.

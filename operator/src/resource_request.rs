@@ -2,8 +2,9 @@
 //!
 //! Given a request, the operator judges it by the preview that its people see, stores the chain of approvals once, has the
 //! pools hold what it asks for, follows what people append (`crds::resource_request::course`), enacts what was approved
-//! into `TenantQuota`s and `WorkOrder`s, and writes the delivery sheet when everything is there. Where the review of an
-//! emergency refuses, what was made for it gets an end.
+//! into `TenantQuota`s and `WorkOrder`s, and writes the delivery sheet when everything is there. What the unit
+//! does not accept of it is mended by the operations providers and delivered again. Where the review of an emergency refuses,
+//! what was made for it gets an end.
 //! - refuses when: the preview has a problem (no room, a frozen platform, something no longer offered …), nobody is named
 //!   who decides, the unit is gone. Nothing is lost: it is judged again when that changes.
 //! - waits when: people decide; a pool is to hold; a freeze is in force (`ChangeWindow`); grants are brought into force; orders are worked off.
@@ -14,6 +15,7 @@ mod deliver;
 mod enact;
 pub mod hold;
 mod judge;
+mod mend;
 mod observe;
 mod review;
 
@@ -191,6 +193,7 @@ impl<'a> Pass<'a> {
         // A grant is no news to a request that was delivered: it looks whether its end was written.
         let soon = (!curtailing.is_empty()).then_some(LOOK_AGAIN);
         deeds.extend(curtailing);
+        deeds.extend(self.mend());
         self.release();
         self.deliver();
         let course = self.course();

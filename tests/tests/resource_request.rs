@@ -19,6 +19,8 @@ mod frozen;
 mod journey;
 #[path = "resource_request/later.rs"]
 mod later;
+#[path = "resource_request/mended.rs"]
+mod mended;
 #[path = "resource_request/province.rs"]
 mod province;
 #[path = "resource_request/quiet.rs"]

@@ -1,7 +1,7 @@
 //! The course of a request: its state machine, as a pure function of what was appended and when that was seen.
 //!
 //! `Submitted → Reviewing (stage by stage) → Approved → Provisioning → Delivered → Accepted`, or `Returned` (the clock
-//! pauses), `Rejected`, `Withdrawn`. A decision that is out of turn, doubled or the applicant's own is not counted, and why
+//! pauses), `Rejected`, `Withdrawn`; an objection at the receipt leads from Delivered back to Provisioning. A decision that is out of turn, doubled or the applicant's own is not counted, and why
 //! is said; admission refuses most of them before (`policies/`).
 
 use jiff::Timestamp;
@@ -374,6 +374,9 @@ impl Walk<'_> {
         let received = self.spec.acceptance.iter().any(|a| a.accepted);
         match &self.status.delivery {
             Some(delivery) if received || delivery.accepted.is_some() => Phase::Accepted,
+            Some(delivery) if delivery.objections(&self.spec.acceptance).next().is_some() => {
+                Phase::Provisioning
+            }
             Some(delivery) if delivery.accept_by.is_some_and(|d| d < day_of(self.now)) => {
                 Phase::Accepted
             }

@@ -137,7 +137,8 @@ pub struct Withdrawal {
     pub reason: Option<String>,
 }
 
-/// A receipt (验收确认).
+/// A receipt (验收确认), or an objection to the delivery: the operations providers get a `WorkOrder` of purpose Rework with
+/// what is missing, and once these are done it is delivered again, with the whole time for the receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Acceptance {
     /// Who received it.
@@ -202,7 +203,7 @@ pub enum EventKind {
     Withdrawal,
     /// It was enacted: grants and work orders were written.
     Enacted,
-    /// Everything is there.
+    /// Everything is there; with an index: delivered again after that entry of spec.acceptance.
     Delivered,
     /// An entry of spec.acceptance.
     Acceptance,

@@ -3,6 +3,7 @@
 use crds::calendar::day_of;
 use crds::condition::whole_second;
 use crds::resource_request::{Delivery, DeliveryEntry, Enacted, EventKind, HoldStatus, record};
+use crds::words::Day;
 use crds::work_order::OrderState;
 use crds::{ConditionStatus, ConditionType, ResourceList, WorkOrder, keys};
 use kube::ResourceExt as _;
@@ -63,9 +64,10 @@ impl Pass<'_> {
             }
         }
         for name in &self.status.work_orders {
-            let state = self.order_of(name).map(|o| o.spec.state());
-            let state = state.unwrap_or_default();
-            if state != OrderState::Done {
+            let order = self.order_of(name);
+            let state = order.map(|o| o.spec.state()).unwrap_or_default();
+            let replaced = || order.is_some_and(|o| self.is_reworked(o));
+            if state != OrderState::Done && !(state == OrderState::Failed && replaced()) {
                 awaited.push(Awaited::Order(name, state));
             }
         }
@@ -82,12 +84,12 @@ impl Pass<'_> {
         // What cannot be done holds up nothing else: the sheet says so, and the unit says whether it takes that.
         let failed = |part: &Awaited<'_>| matches!(part, Awaited::Order(_, OrderState::Failed));
         if enacted && self.status.delivery.is_none() && self.awaited().iter().all(failed) {
-            let days = u32::from(self.world.rules.acceptance_days);
-            let accept_by = self.world.calendar.due(day_of(self.now), days).ok();
             let delivery = Delivery {
                 at: whole_second(self.now),
                 entries: self.sheet(),
-                accept_by,
+                accept_by: self.accept_by(),
+                mended: 0,
+                again: None,
                 accepted: None,
                 accepted_by_rule: false,
             };
@@ -95,8 +97,15 @@ impl Pass<'_> {
             self.status.holds.clear();
             self.note(EventKind::Delivered);
         }
+        self.redeliver();
         self.keep_up();
         self.receive();
+    }
+
+    /// The last day for a receipt of what is delivered now.
+    pub(super) fn accept_by(&self) -> Option<Day> {
+        let days = u32::from(self.world.rules.acceptance_days);
+        self.world.calendar.due(day_of(self.now), days).ok()
     }
 
     /// An order that failed may be taken up again after the delivery: the sheet says what came of it.
@@ -124,21 +133,23 @@ impl Pass<'_> {
         let Some(delivery) = &mut self.status.delivery else {
             return;
         };
+        let receipts = &self.request.spec.acceptance;
+        let objected = delivery.objections(receipts).next().is_some();
         match last {
             _ if delivery.accepted.is_some() => {}
             Some(receipt) if receipt.accepted => delivery.accepted = seen,
             // Whoever objected has not let the time pass in silence.
-            Some(_) => delivery.accept_by = None,
-            None if delivery.accept_by.is_some_and(|d| d < day_of(self.now)) => {
+            _ if objected => delivery.accept_by = None,
+            _ if delivery.accept_by.is_some_and(|d| d < day_of(self.now)) => {
                 delivery.accepted = Some(whole_second(self.now));
                 delivery.accepted_by_rule = true;
                 self.note(EventKind::AcceptedByRule);
             }
-            None => {}
+            _ => {}
         }
     }
 
-    fn sheet(&self) -> Vec<DeliveryEntry> {
+    pub(super) fn sheet(&self) -> Vec<DeliveryEntry> {
         let namespace = self.request.namespace().unwrap_or_default();
         let tenant = keys::tenant_of_namespace(&namespace).unwrap_or_default();
         let grants = self.status.grants.iter().filter_map(|enacted| {
@@ -163,15 +174,14 @@ impl Pass<'_> {
         });
         let orders = self.status.work_orders.iter().filter_map(|name| {
             let order = self.order_of(name)?;
-            let item = order.spec.item.as_deref().and_then(|i| self.item(i))?;
             Some(DeliveryEntry {
-                platform: item.platform.clone(),
-                zone: item.zone,
+                platform: order.spec.platform.clone(),
+                zone: order.spec.zone?,
                 cluster: None,
                 endpoint: None,
                 namespaces: Vec::new(),
                 hard: order.spec.resources.clone(),
-                contact: self.contact(&item.platform),
+                contact: self.contact(&order.spec.platform),
                 work_order: Some(name.clone()),
                 note: order.spec.progress.last().and_then(|p| p.comment.clone()),
             })

@@ -6,7 +6,7 @@ use crds::resource_request::{ApplicationType, Enacted, EventKind, Item, Phase};
 use crds::tenant_quota::{Funding, Isolation, Lease, Mode, TenantQuotaSpec};
 use crds::words::{Attestation, DeletionPolicy};
 use crds::work_order::{Purpose, WorkOrderSpec};
-use crds::{TenantQuota, WorkOrder};
+use crds::{ServiceOffering, TenantQuota, WorkOrder};
 use kube::ResourceExt as _;
 
 use super::{Pass, hold, is_approved};
@@ -158,13 +158,21 @@ impl Pass<'_> {
         grant
     }
 
+    fn offering(&self, item: &Item) -> Option<&ServiceOffering> {
+        let mut offerings = self.world.offerings.iter();
+        offerings.find(|o| o.metadata.name.is_some() && o.metadata.name == item.offering)
+    }
+
+    /// Working days in which the service of an item is promised.
+    pub(super) fn delivery_days(&self, item: &Item) -> Option<u16> {
+        let sla = self.offering(item)?.spec.sla.as_ref()?;
+        sla.delivery_working_days
+    }
+
     fn order(&self, order: &Order, name: &str) -> Option<WorkOrder> {
         let item = self.item(&order.item)?;
-        let mut offerings = self.world.offerings.iter();
-        let offering = offerings.find(|o| o.metadata.name == item.offering);
-        let days = offering
-            .and_then(|o| o.spec.sla.as_ref())
-            .and_then(|sla| sla.delivery_working_days);
+        let offering = self.offering(item);
+        let days = self.delivery_days(item);
         let calendar = &self.world.calendar;
         let due = days.and_then(|d| calendar.due(day_of(self.now), u32::from(d)).ok());
         let application = &self.request.spec.application;

@@ -122,7 +122,7 @@ fn provisioning(pass: &Pass<'_>) -> Verdict {
     let status = &pass.status;
     let parts = status.grants.len() + status.work_orders.len();
     let awaited = pass.awaited();
-    if let Some(verdict) = failed(pass, &awaited) {
+    if let Some(verdict) = failed(pass, &awaited).or_else(|| objected(pass)) {
         return verdict;
     }
     let waiting = match awaited.first() {
@@ -136,6 +136,18 @@ fn provisioning(pass: &Pass<'_>) -> Verdict {
         .with("ready", parts - awaited.len())
         .with("parts", parts)
         .with("waiting", waiting)
+}
+
+/// What the unit did not accept, and by which orders it is mended.
+fn objected(pass: &Pass<'_>) -> Option<Verdict> {
+    let (_, objection) = pass.objections().pop()?;
+    let orders: Vec<String> = pass.reworks().into_iter().map(|(name, _)| name).collect();
+    Some(
+        Verdict::no(Reason::Objected)
+            .with("by", &objection.by)
+            .with("comment", objection.comment.as_deref().unwrap_or("-"))
+            .with("orders", orders.join(", ")),
+    )
 }
 
 /// What the operations provider cannot do.

@@ -223,12 +223,21 @@ async fn where_the_review_of_an_emergency_refuses_its_grant_ends_unless_it_is_re
         let status = story.now().await?.status.unwrap_or_default();
         let reviewed = status.conditions.get(ConditionType::Reviewed);
         let reviewed = reviewed.cloned().unwrap();
-        let noted = status.timeline.iter().any(|e| e.kind == EventKind::Curtailed);
+        let noted = status
+            .timeline
+            .iter()
+            .any(|e| e.kind == EventKind::Curtailed);
         ensure!(reviewed.reason == "ReviewRejected" && noted, "{reviewed:?}");
         Ok(reviewed.message)
     });
     let said = said.await.unwrap();
-    for part in ["qiangxian-head", "UnitHead", "意见", "hongshui-app", &until.to_string()] {
+    for part in [
+        "qiangxian-head",
+        "UnitHead",
+        "意见",
+        "hongshui-app",
+        &until.to_string(),
+    ] {
         assert!(said.contains(part), "{said}");
     }
     eventually("there is a warning", SOON, async || {
@@ -254,8 +263,14 @@ async fn where_the_review_of_an_emergency_refuses_its_grant_ends_unless_it_is_re
     renewed.approve().await;
     renewed.reaches(Phase::Delivered).await;
     let (end, now) = lease().await.unwrap();
-    assert_eq!((end, now.spec.request.as_deref()), (Some(later), Some("xuqi")));
-    assert_eq!(now.spec.hard, grant.spec.hard, "a renewal only moves the end");
+    assert_eq!(
+        (end, now.spec.request.as_deref()),
+        (Some(later), Some("xuqi"))
+    );
+    assert_eq!(
+        now.spec.hard, grant.spec.hard,
+        "a renewal only moves the end"
+    );
 }
 
 #[tokio::test]

@@ -124,6 +124,8 @@ fn it_goes_stage_by_stage_to_the_owner_of_the_platform_and_on_to_the_receipt() {
         at: story.now,
         entries: Vec::new(),
         accept_by: Some(crate::calendar::days_after(day_of(story.now), 2)),
+        mended: 0,
+        again: None,
         accepted: None,
         accepted_by_rule: false,
     });
@@ -132,7 +134,15 @@ fn it_goes_stage_by_stage_to_the_owner_of_the_platform_and_on_to_the_receipt() {
         "acceptance",
         json!({ "by": "shui", "accepted": false, "comment": "少一个" }),
     );
-    assert_eq!(missing.phase, Phase::Delivered);
+    assert_eq!(missing.phase, Phase::Provisioning);
+    // Nor does it end by rule while it is mended.
+    let waited = story.now;
+    story.now += jiff::SignedDuration::from_hours(24 * 9);
+    assert_eq!(story.course().phase, Phase::Provisioning);
+    story.now = waited;
+    let delivery = story.status.delivery.as_mut().unwrap();
+    delivery.mended = 1;
+    assert_eq!(story.course().phase, Phase::Delivered);
     assert_eq!(
         story
             .append("acceptance", json!({ "by": "shui", "accepted": true }))
@@ -149,6 +159,8 @@ fn without_a_word_it_is_accepted_by_rule_after_its_day() {
         at: story.now,
         entries: Vec::new(),
         accept_by: Some(day_of(story.now)),
+        mended: 0,
+        again: None,
         accepted: None,
         accepted_by_rule: false,
     };
