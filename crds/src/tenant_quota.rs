@@ -67,6 +67,9 @@ pub struct TenantQuotaSpec {
     /// When the grant begins and ends. Absent: no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
+    /// What it is for, as it was asked for: a test tenancy that is changed to production loses its end. Absent: not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<crate::resource_request::Environment>,
     /// The `ResourceRequest` that it came from. Absent: a direct grant (直接分配), listed as such.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]

@@ -21,7 +21,8 @@ use crate::words::{Day, Zone};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Application {
-    /// New, Change (of a grant), Renew (its lease), Release, or Exception (growth on a frozen platform).
+    /// New, Change (of a grant), Renew (its lease), Release, or Exception (growth on a frozen platform: something new, or
+    /// more of the grant that an item names).
     #[serde(rename = "type")]
     pub type_: ApplicationType,
     /// Production, Test (a tenancy of some days), or Emergency (应急开通: opened at once, reviewed afterwards).
@@ -56,7 +57,8 @@ pub struct Application {
     /// The first day that it is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Day>,
-    /// The last day that it is needed. Absent: no end, or for a test tenancy the profile's number of days.
+    /// The last day that it is needed. Absent: no end, or for a test tenancy the profile's number of days. A Change without
+    /// it keeps the end of the grant, but that of a test tenancy which goes into production.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Day>,
 }
@@ -74,7 +76,7 @@ pub enum ApplicationType {
     Renew,
     /// 释放.
     Release,
-    /// 例外: growth on a frozen platform.
+    /// 例外: growth on a frozen platform. The amounts are the grant's new ones where it names one that is there.
     Exception,
 }
 
@@ -140,7 +142,8 @@ pub struct Item {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub parameters: BTreeMap<String, String>,
-    /// The `TenantQuota` that is changed, renewed or released; of a New one its name, `<request>-<item>` where absent.
+    /// The `TenantQuota` that is changed, renewed or released, or enlarged by an Exception; of a new one its name,
+    /// `<request>-<item>` where absent.
     /// Items that name one grant are one grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(

@@ -132,6 +132,7 @@ impl Pass<'_> {
             isolation: Isolation::default(),
             funding: self.funding(),
             lease: self.lease(change),
+            environment: Some(self.request.spec.application.environment),
             request: Some(self.name.clone()),
             frozen_exception: self.exception(),
             deletion_policy: DeletionPolicy::Retain,
@@ -149,6 +150,13 @@ impl Pass<'_> {
         let began = spec.lease.as_ref().and_then(|l| l.from);
         spec.lease = change.until.map(|until| Lease { from: began, until });
         spec.request = Some(self.name.clone());
+        let application = &self.request.spec.application;
+        if matches!(
+            application.type_,
+            ApplicationType::Change | ApplicationType::Exception
+        ) {
+            spec.environment = Some(application.environment);
+        }
         if let Some(exception) = self.exception() {
             spec.frozen_exception = Some(exception);
         }

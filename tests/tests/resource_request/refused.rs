@@ -100,6 +100,31 @@ async fn a_frozen_platform_names_the_way_out_and_an_exception_ends_at_the_provin
     let exception = grant.spec.frozen_exception.unwrap();
     assert_eq!(exception.by, "sheng-ke");
     assert_eq!(exception.basis.as_deref(), Some("ResourceRequest liwai"));
+    // More of what is there now: an ordinary change is refused, and an exception enlarges it.
+    let more = |kind: &str| {
+        let mut asked = application(&json!([{
+            "name": "app", "platform": OLD, "zone": "Extranet", "pool": "jiu", "grant": "liwai-app", "resources": { "cpu": 5 },
+        }]));
+        asked["type"] = json!(kind);
+        asked
+    };
+    let plain = Story::submit(world, "minzheng", "jia", &more("Change")).await;
+    let why = plain.says("PlatformFrozen").await;
+    assert!(why.contains("type Exception"), "{why}");
+    let story = Story::submit(world, "minzheng", "jia-liwai", &more("Exception")).await;
+    story.approve_exception().await;
+    story.reaches(Phase::Delivered).await;
+    let grant = world.grant_of("minzheng", "liwai-app").await.unwrap();
+    let basis = grant.spec.frozen_exception.unwrap().basis;
+    assert_eq!(basis.as_deref(), Some("ResourceRequest jia-liwai"));
+    let share = &grant.spec.namespaces[0].hard;
+    assert_eq!(share.of("requests.cpu").to_string(), "5");
+    let admitted = grant.status.unwrap().admitted;
+    assert_eq!(
+        ["requests.cpu", "requests.memory"].map(|name| admitted.of(name).to_string()),
+        ["5", "2Gi"],
+        "what is not named stays"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The grants that items add up to: made, changed, renewed, released.
 
-use super::super::application::{Application, ApplicationType, Item};
+use super::super::application::{Application, ApplicationType, Environment, Item};
 use super::{Around, GrantChange};
 use crate::condition::Verdict;
 use crate::quantity::{Quantity, ResourceList};
@@ -95,7 +95,8 @@ fn over(
     change.until = if application.type_ == ApplicationType::Release {
         ends
     } else {
-        part.until.or(ends)
+        part.until
+            .or(ends.filter(|_| !goes_into_production(existing, application)))
     };
     // What has ended does not grow (the operator says the same of the grant).
     let grows = !change.after.excess_over(&change.before).is_empty();
@@ -106,6 +107,16 @@ fn over(
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a test tenancy goes into production: it ends no longer because it was a test.
+fn goes_into_production(existing: &TenantQuota, application: &Application) -> bool {
+    existing.spec.environment == Some(Environment::Test)
+        && application.environment == Environment::Production
+        && matches!(
+            application.type_,
+            ApplicationType::Change | ApplicationType::Exception
+        )
 }
 
 /// What is granted afterwards: what is not named stays; a release leaves nothing.

@@ -344,7 +344,10 @@ fn what_is_delivered_by_hand_grows_a_frozen_platform_as_well() {
         let problems = world.preview(&ordinary).problems;
         ordinary.type_ = ApplicationType::Exception;
         let exception = world.preview(&ordinary);
-        assert_eq!((exception.problems, exception.orders.len()), (Vec::new(), 1));
+        assert_eq!(
+            (exception.problems, exception.orders.len()),
+            (Vec::new(), 1)
+        );
         problems.first().map(|p| {
             let figure = |name: &str| p.verdict.params[name].clone();
             let figures = ["platform", "resource", "asked", "wayOut"].map(figure);
@@ -448,6 +451,53 @@ fn a_grant_whose_lease_has_ended_grows_only_with_a_later_last_day() {
         world.preview(&change).problems,
         [],
         "less is always possible"
+    );
+}
+
+#[test]
+fn a_test_tenancy_that_goes_into_production_loses_its_end_and_other_leases_stay() {
+    let lease = |environment: Option<Environment>| {
+        let mut world = World::new().with_grant();
+        let spec = &mut world.grants[0].spec;
+        spec.environment = environment;
+        spec.lease = serde_json::from_value(json!({ "until": "2026-12-01" })).unwrap();
+        let mut change = application("zj");
+        change.type_ = ApplicationType::Change;
+        change.items[0].grant = Some("prod".into());
+        change.items[0].resources = list("5", "6Gi");
+        let preview = world.preview(&change);
+        assert_eq!(preview.problems, []);
+        preview.changes[0].until.map(|day| day.to_string())
+    };
+    assert_eq!(lease(Some(Environment::Test)), None);
+    for other in [
+        Some(Environment::Production),
+        Some(Environment::Emergency),
+        None,
+    ] {
+        assert_eq!(lease(other).as_deref(), Some("2026-12-01"), "{other:?}");
+    }
+}
+
+#[test]
+fn an_exception_enlarges_a_grant_that_is_there() {
+    let mut world = World::new().with_grant();
+    world.platforms[0].spec.expansion = Expansion::Frozen;
+    let mut more = application("zj");
+    more.type_ = ApplicationType::Change;
+    more.items[0].grant = Some("prod".into());
+    more.items[0].namespaces.clear();
+    more.items[0].resources = [("cpu", Quantity::units(5))].into();
+    assert_eq!(world.refusal(&more).reason, Reason::PlatformFrozen);
+    more.type_ = ApplicationType::Exception;
+    let preview = world.preview(&more);
+    assert_eq!(preview.problems, []);
+    let change = &preview.changes[0];
+    assert_eq!((change.exists, &change.after), (true, &list("5", "6Gi")));
+    assert_eq!(change.namespaces[0].hard, list("5", "6Gi"));
+    assert_eq!(
+        preview.holds()[0].amount,
+        [("requests.cpu", Quantity::units(2))].into()
     );
 }
 

@@ -137,6 +137,25 @@ fn where_groups_decide_what_admission_found_holds() {
 }
 
 #[test]
+fn a_test_that_goes_into_production_is_recorded_as_that_and_ends_no_more() {
+    let mut story = Story::of(&change(8));
+    let mut test = existing(0);
+    test.spec.environment = Some(crds::resource_request::Environment::Test);
+    test.spec.lease = serde_json::from_value(json!({ "until": "2026-11-17" })).unwrap();
+    story.world.grants = vec![test];
+    story.request.spec.application.environment = crds::resource_request::Environment::Production;
+    story.pool();
+    story.settle();
+    story.approve();
+    let spec = &story.world.grants[0].spec;
+    assert_eq!(spec.lease, None);
+    assert_eq!(
+        spec.environment,
+        Some(crds::resource_request::Environment::Production)
+    );
+}
+
+#[test]
 fn an_order_that_failed_is_taken_up_again_and_the_sheet_says_what_came_of_it() {
     let items = json!([{ "name": "ym", "offering": "yuming", "platform": "zj", "zone": "Extranet",
                          "product": "zj-yuming", "size": "unit", "count": 1 }]);
