@@ -26,6 +26,7 @@ use crate::words::{DeletionPolicy, DisplayName, Subject, Zone};
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$')").message("metadata.name starts with a letter, has only lower-case letters, digits and hyphens, and at most 32 characters: it becomes part of namespace names"),
     validation = Rule::new("!self.metadata.name.matches('^(kube|qipan|qp|default)(-.*)?$')").message("metadata.name: kube, qipan, qp and default are taken by Kubernetes and Qipan, since a tenant's namespaces are <tenant>-<name>"),
     validation = Rule::new("!has(self.spec.parent) || self.spec.parent != self.metadata.name").message("spec.parent: a tenant is not its own parent"),
+    validation = Rule::new("!has(oldSelf.spec.owners) || oldSelf.spec.owners.size() == 0 || (has(self.spec.owners) && self.spec.owners.size() > 0)").message("spec.owners: the last one stays, since a unit without a manager can neither ask for anything nor be told anything. Add the next manager first, then remove this one"),
     printcolumn = r#"{"name":"Name","type":"string","jsonPath":".spec.displayName.zh"}"#,
     printcolumn = r#"{"name":"Level","type":"string","jsonPath":".spec.level"}"#,
     printcolumn = r#"{"name":"Parent","type":"string","jsonPath":".spec.parent"}"#,
@@ -54,7 +55,8 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9]{6}$"))]
     pub division: Option<String>,
-    /// Who manages the unit's resources: they read its namespace on the hub and work in its namespaces on the platforms.
+    /// Who manages the unit's resources: they read its namespace on the hub and work in its namespaces on the platforms. The last
+    /// one cannot be removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub owners: Vec<Subject>,

@@ -13,6 +13,8 @@ use kube::api::{DeleteParams, ListParams};
 
 #[path = "requests/files.rs"]
 mod files;
+#[path = "requests/pages.rs"]
+mod pages;
 #[path = "requests/stage.rs"]
 mod stage;
 #[path = "requests/writes.rs"]

@@ -119,10 +119,8 @@ async fn draw_told(
         .may(&state.cluster, user, operate(&order.spec.platform))
         .await
         .map_err(|error| AppError::hub_silent(&state.cluster, &error))?;
-    let open = matches!(
-        order.spec.state(),
-        OrderState::Open | OrderState::InProgress
-    );
+    // What failed may be taken up again (policy work-order-steps).
+    let open = order.spec.state() != OrderState::Done;
     let choices = STEPS.map(|step| (format!("{step:?}"), step_word(lang, step)));
     let title = lang.say(
         "order.title",
