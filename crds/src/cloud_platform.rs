@@ -158,7 +158,8 @@ pub struct OperationsProvider {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Compliance {
-    /// MLPS level that the platform is graded at (GB/T 22239).
+    /// MLPS level that the platform is graded at (GB/T 22239): a request to run a system of a higher one there is refused
+    /// (`MlpsAbovePlatform`). Absent: not recorded, and nothing is refused for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4))]
     pub mlps_level: Option<u8>,

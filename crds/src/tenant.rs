@@ -73,7 +73,8 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub responsible_post: Option<String>,
-    /// Highest MLPS level (GB/T 22239, 1 to 4) that the unit may run at. Absent: no ceiling recorded.
+    /// Highest MLPS level (GB/T 22239, 1 to 4) that the unit may run at: a request for a system of a higher one is refused
+    /// (`MlpsAboveCeiling`). Absent: no ceiling recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4))]
     pub mlps_ceiling: Option<u8>,

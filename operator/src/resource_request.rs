@@ -33,8 +33,8 @@ use crds::resource_request::{
     DecisionOutcome, Event, EventKind, HoldStatus, Phase, ResourceRequestStatus, record,
 };
 use crds::{
-    ChangeWindow, CloudPlatform, CloudProduct, ConditionType, Conditions, Reason, ResourceRequest,
-    ServiceOffering, Tenant, TenantQuota, Verdict, WorkOrder, keys,
+    ChangeWindow, CloudPlatform, CloudProduct, ConditionType, Conditions, InformationSystem,
+    Reason, ResourceRequest, ServiceOffering, Tenant, TenantQuota, Verdict, WorkOrder, keys,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::api::DynamicObject;
@@ -66,6 +66,8 @@ pub struct World {
     pub products: Vec<CloudProduct>,
     /// The unit's own grants.
     pub grants: Vec<TenantQuota>,
+    /// The unit's own information systems.
+    pub systems: Vec<InformationSystem>,
     /// The work orders that name it.
     pub orders: Vec<WorkOrder>,
     /// How many of each product others have taken.
@@ -234,6 +236,7 @@ impl<'a> Pass<'a> {
             offerings: &self.world.offerings,
             products: &products,
             grants: &self.world.grants,
+            systems: &self.world.systems,
             holds: &holds,
             taken: &self.world.taken,
             rules: &self.world.rules,

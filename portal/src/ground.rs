@@ -15,8 +15,8 @@ use crds::resource_request::preview::{self, Around, Preview, decided};
 use crds::resource_request::{Application, HoldStatus};
 use crds::words::Day;
 use crds::{
-    ChangeWindow, CloudPlatform, CloudProduct, ResourceRequest, ServiceOffering, Tenant,
-    TenantQuota,
+    ChangeWindow, CloudPlatform, CloudProduct, InformationSystem, ResourceRequest, ServiceOffering,
+    Tenant, TenantQuota,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -42,6 +42,8 @@ pub struct Ground {
     pub products: Vec<CloudProduct>,
     /// The unit's grants.
     pub grants: Vec<TenantQuota>,
+    /// The unit's information systems.
+    pub systems: Vec<InformationSystem>,
     /// How many of each product others have taken.
     pub taken: BTreeMap<String, u32>,
     /// How requests are decided.
@@ -106,6 +108,8 @@ impl Ground {
         let namespace = tenant_namespace(&tenant.name_any());
         let mut grants = cluster.quotas();
         grants.retain(|quota| quota.namespace().as_deref() == Some(&namespace));
+        let mut systems = cluster.systems();
+        systems.retain(|system| system.namespace().as_deref() == Some(&namespace));
         let requests = cluster.requests();
         let profile = cluster.profile();
         Some(Self {
@@ -118,6 +122,7 @@ impl Ground {
                     .map_or(&[], |s| s.sizes.as_slice()),
             ),
             grants: owned(grants),
+            systems: owned(systems),
             rules: profile
                 .as_ref()
                 .map(|p| p.spec.approvals.clone())
@@ -154,6 +159,7 @@ impl Ground {
             offerings: &self.offerings,
             products: &self.products,
             grants: &self.grants,
+            systems: &self.systems,
             holds,
             taken: &self.taken,
             rules: &self.rules,

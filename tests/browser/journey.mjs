@@ -89,7 +89,7 @@ async function ask(page, { type, title, count, namespace }) {
     await send(page, { [`system-${fresh}`]: "", id: "nongqing-jiance", name: "农情监测", owner: "农业信息化岗", category: "Own", hosting: "Local", mlps: "2" });
   }
   await page.goto(`${home}/project`);
-  await send(page, { name: "农情监测一期", "basis-1": "", approval: "廉发改审〔2026〕16号", "source-0": "OwnBudget", "percent-0": "100" });
+  await send(page, { name: "农情监测一期", "basis-1": "", approval: "廉发改审〔2026〕16号", "review-number-0": "网安评〔2026〕5号", "source-0": "OwnBudget", "percent-0": "100" });
   await page.goto(`${home}/check`);
   ensure((await page.locator("#errors").count()) === 0, "the answers are complete", await page.locator("main").innerText());
   await shot(page, `check-${namespace}`);

@@ -227,7 +227,7 @@ async function ask(browser, url) {
   await step("system");
   await fillAndSend(page, { "system=registered:zhihui-renshe": "" });
   await step("project");
-  await fillAndSend(page, { name: "智慧人社三期", "basis-1": "", approval: "湛发改审〔2026〕90号", "source-0": "OwnBudget", "percent-0": "100" });
+  await fillAndSend(page, { name: "智慧人社三期", "basis-1": "", approval: "湛发改审〔2026〕90号", "review-number-0": "网安评〔2026〕5号", "source-0": "OwnBudget", "percent-0": "100" });
   await step("check");
   check("by keyboard: the answers are complete", (await page.locator("#errors").count()) === 0, await page.locator("main").innerText());
   await lead(page, ".submit button.primary");

@@ -32,7 +32,7 @@ async function ask(page, url, { service = "cloud-host", title, line, system = { 
   await page.goto(`${home}/system`);
   await send(page, system);
   await page.goto(`${home}/project`);
-  await send(page, { name: "智慧人社二期", "basis-1": "", approval: "湛发改审〔2026〕88号", "source-0": "OwnBudget", "percent-0": "60", "source-1": "ProvincialPurchase", "percent-1": "40" });
+  await send(page, { name: "智慧人社二期", "basis-1": "", approval: "湛发改审〔2026〕88号", "review-number-0": "网安评〔2026〕5号", "source-0": "OwnBudget", "percent-0": "60", "source-1": "ProvincialPurchase", "percent-1": "40" });
   await page.goto(`${home}/check`);
   await page.locator(".submit button.primary").click();
   if (!/^\/requests\/zj-rsj\//.test(path(page))) throw new Error(`${title}: no request: ${page.url()} ${await page.locator("main").innerText()}`);

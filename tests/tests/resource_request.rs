@@ -27,6 +27,8 @@ mod province;
 mod quiet;
 #[path = "resource_request/refused.rs"]
 mod refused;
+#[path = "resource_request/shape.rs"]
+mod shape;
 #[path = "resource_request/who.rs"]
 mod who;
 

@@ -178,7 +178,7 @@ pub struct Project {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub funding: Vec<FundingShare>,
-    /// Reviews on record.
+    /// Reviews on record. Needed for production.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub reviews: Vec<Review>,

@@ -123,6 +123,7 @@ mod tests {
             offerings: &[],
             products: &[],
             grants: &grants,
+            systems: &[],
             holds: &[],
             taken: &taken,
             rules: &rules,

@@ -5,6 +5,7 @@ pub mod decided;
 mod delays;
 mod grant;
 mod item;
+mod mlps;
 mod shares;
 mod stock;
 
@@ -23,6 +24,7 @@ use crate::change_window::{self, ChangeWindow, WindowType};
 use crate::cloud_platform::{CloudPlatform, Expansion, PoolSpec, PoolStatus};
 use crate::cloud_product::CloudProduct;
 use crate::condition::Verdict;
+use crate::information_system::InformationSystem;
 use crate::money::Money;
 use crate::quantity::{Quantity, ResourceList};
 use crate::reason::Reason;
@@ -49,6 +51,8 @@ pub struct Around<'a> {
     pub products: &'a [CloudProduct],
     /// The unit's own grants.
     pub grants: &'a [TenantQuota],
+    /// The unit's own information systems.
+    pub systems: &'a [InformationSystem],
     /// What the pools hold for this request already, and so is free for it.
     pub holds: &'a [HoldStatus],
     /// How many of each product are taken by others (see [`taken`]).
@@ -252,6 +256,7 @@ pub fn preview(application: &Application, around: Around<'_>) -> Preview {
             preview.problem(Some(&item.name), verdict);
         }
     }
+    mlps::judge(application, around, &mut preview);
     shares::settle(application, around, &mut preview);
     pools(application, around, &mut preview);
     budgets(around, &mut preview);

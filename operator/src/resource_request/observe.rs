@@ -67,6 +67,7 @@ pub(super) fn look(cx: &Context, request: &ResourceRequest) -> World {
         offerings,
         products,
         grants: those(&cx.hub.quotas, |q| mine(q.metadata.namespace.as_ref())),
+        systems: those(&cx.hub.systems, |s| mine(s.metadata.namespace.as_ref())),
         orders: those(&cx.hub.orders, |o| {
             mine(o.metadata.namespace.as_ref()) && o.spec.request.as_deref() == Some(&name)
         }),

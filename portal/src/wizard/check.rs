@@ -311,6 +311,9 @@ fn project(lang: Lang, form: &Form) -> Vec<Wrong> {
                 128,
             ));
             wrongs.extend(funding(lang, form));
+            if project.reviews.iter().all(|(number, _)| number.is_empty()) {
+                wrongs.push(Wrong::new("review-number-0", lang.t("wrong.no-review")));
+            }
         }
         "exempt" => {
             wrongs.extend(text(

@@ -39,6 +39,9 @@ fn platform(name: &str, tier: &str, owner: &str, pools: &[Value]) -> Value {
             "pools": pools,
         },
     });
+    if name == NODE {
+        platform["spec"]["compliance"] = json!({ "mlpsLevel": 3 });
+    }
     if name == OLD {
         platform["spec"]["expansion"] = json!("Frozen");
         platform["spec"]["growthGoesTo"] = json!(NODE);

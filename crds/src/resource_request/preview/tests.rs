@@ -18,6 +18,7 @@ struct World {
     offerings: Vec<ServiceOffering>,
     products: Vec<CloudProduct>,
     grants: Vec<TenantQuota>,
+    systems: Vec<InformationSystem>,
     holds: Vec<HoldStatus>,
     taken: BTreeMap<String, u32>,
     rules: ApprovalRules,
@@ -60,6 +61,7 @@ impl World {
             offerings: vec![object("ServiceOffering", "vm", &offering, &Value::Null)],
             products: vec![object("CloudProduct", "zj-vm", &product, &Value::Null)],
             grants: Vec::new(),
+            systems: Vec::new(),
             holds: Vec::new(),
             taken: BTreeMap::new(),
             rules: ApprovalRules::default(),
@@ -91,6 +93,7 @@ impl World {
                 offerings: &self.offerings,
                 products: &self.products,
                 grants: &self.grants,
+                systems: &self.systems,
                 holds: &self.holds,
                 taken: &self.taken,
                 rules: &self.rules,
@@ -368,6 +371,62 @@ fn what_is_delivered_by_hand_grows_a_frozen_platform_as_well() {
         refused(&|w| w.platforms[0].spec.expansion = Expansion::Open),
         None
     );
+}
+
+#[test]
+fn what_is_graded_higher_than_its_platform_or_its_unit_is_refused_with_both_levels() {
+    let mut world = World::new();
+    let system = json!({
+        "displayName": { "zh": "水情" }, "owner": "o", "category": "Own", "hosting": "Local", "mlpsLevel": 3,
+    });
+    world.systems = vec![object(
+        "InformationSystem",
+        "shuiqing",
+        &system,
+        &Value::Null,
+    )];
+    let compliance = |level: u8| serde_json::from_value(json!({ "mlpsLevel": level })).unwrap();
+    let mut asked = application("zj");
+    asked.system = Some("shuiqing".into());
+    assert_eq!(world.preview(&asked).problems, [], "no level is on record");
+    world.platforms[0].spec.compliance = Some(compliance(3));
+    assert_eq!(world.preview(&asked).problems, []);
+    world.platforms[0].spec.compliance = Some(compliance(2));
+    let refused = |world: &World, asked: &Application| {
+        let verdict = world.refusal(asked);
+        assert!(!verdict.message().contains('?'), "{}", verdict.message());
+        let figures = ["what", "level", "platformLevel", "ceiling"];
+        let figure = |name: &str| verdict.params.get(name).cloned();
+        let figures: Vec<String> = figures.into_iter().filter_map(figure).collect();
+        (verdict.reason, figures.join(" "))
+    };
+    let low = (Reason::MlpsAbovePlatform, "shuiqing 3 2".to_owned());
+    assert_eq!(refused(&world, &asked), low);
+    asked.type_ = ApplicationType::Exception;
+    assert_eq!(refused(&world, &asked), low, "no exception lifts it");
+    asked.type_ = ApplicationType::New;
+    // A namespace or the project may be graded where the register says nothing.
+    asked.system = None;
+    asked.items[0].namespaces[0].mlps_level = Some(4);
+    assert_eq!(
+        refused(&world, &asked),
+        (Reason::MlpsAbovePlatform, "web 4 2".into())
+    );
+    world.tenant.spec.mlps_ceiling = Some(3);
+    assert_eq!(
+        refused(&world, &asked),
+        (Reason::MlpsAboveCeiling, "web 4 3".into())
+    );
+    asked.items[0].namespaces[0].mlps_level = Some(2);
+    assert_eq!(world.preview(&asked).problems, []);
+    // What stands already may be given back.
+    let mut back = application("zj");
+    back.type_ = ApplicationType::Release;
+    back.system = Some("shuiqing".into());
+    back.items[0].grant = Some("prod".into());
+    let mut world = world.with_grant();
+    world.tenant.spec.mlps_ceiling = Some(1);
+    assert_eq!(world.preview(&back).problems, []);
 }
 
 #[test]

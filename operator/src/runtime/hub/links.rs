@@ -449,7 +449,10 @@ pub(super) fn system(
     new: &Guarded<InformationSystem>,
     links: &Links,
 ) {
-    links.queues.systems.push_in(&namespace(new), &name(new));
+    let namespace = namespace(new);
+    links.queues.systems.push_in(&namespace, &name(new));
+    // Its grade decides where it may run.
+    links.open_requests_where(|r| r.metadata.namespace.as_deref() == Some(&namespace));
 }
 
 pub(super) fn order(_: Option<&Guarded<WorkOrder>>, new: &Guarded<WorkOrder>, links: &Links) {
