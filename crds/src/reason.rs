@@ -279,6 +279,10 @@ reasons! {
     ReviewRejected,
     /// The delivery was not accepted, and is mended.
     Objected,
+    /// Nothing that was delivered by hand stands under this name.
+    NotDelivered,
+    /// What was delivered by hand is elsewhere.
+    DeliveredElsewhere,
     /// A system is graded higher than the platform.
     MlpsAbovePlatform,
     /// A system is graded higher than the unit may run.

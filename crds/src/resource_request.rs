@@ -16,7 +16,9 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use application::{Application, ApplicationType, Attachment, Environment, Item, Project};
+pub use application::{
+    Application, ApplicationType, Attachment, DeliveredItem, Environment, Item, Project,
+};
 pub use chain::StageStatus;
 pub use clock::Clock;
 pub use record::{
@@ -381,6 +383,9 @@ pub struct DeliveryEntry {
     /// What the operations provider reported: addresses, accounts to collect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Whether the provider could not do it, and nothing has mended that: it is not there (or not taken back).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
 }
 
 #[cfg(test)]

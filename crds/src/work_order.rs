@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Conditions;
 use crate::quantity::ResourceList;
+use crate::resource_request::DeliveredItem;
 use crate::words::{Day, Zone};
 
 /// Work for the operations provider.
@@ -24,7 +25,7 @@ use crate::words::{Day, Zone};
     status = "WorkOrderStatus",
     derive = "PartialEq",
     doc = "What the operations provider does by hand for a unit: an approved item that no API delivers, what the unit did not accept of a delivery, or a fault that it reports. Steps are appended under spec.progress by whoever takes them; the last one is the order's state.",
-    validation = Rule::new("self.spec.purpose == 'Fault' || has(self.spec.request)").message("spec.request: a Fulfilment or a Rework names the ResourceRequest that was approved"),
+    validation = Rule::new("self.spec.purpose == 'Fault' || has(self.spec.request)").message("spec.request: what is not a Fault names the ResourceRequest that was approved"),
     printcolumn = r#"{"name":"Title","type":"string","jsonPath":".spec.title"}"#,
     printcolumn = r#"{"name":"Purpose","type":"string","jsonPath":".spec.purpose"}"#,
     printcolumn = r#"{"name":"Platform","type":"string","jsonPath":".spec.platform"}"#,
@@ -36,7 +37,8 @@ use crate::words::{Day, Zone};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct WorkOrderSpec {
-    /// Fulfilment of an approved request, Rework of what was not accepted, or a Fault that is reported.
+    /// Fulfilment of an approved request, Renewal or Release of what was delivered by one, Rework of what was not accepted, or
+    /// a Fault that is reported.
     pub purpose: Purpose,
     /// What it is about, in a line.
     #[schemars(length(min = 1, max = 128))]
@@ -74,6 +76,12 @@ pub struct WorkOrderSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub parameters: BTreeMap<String, String>,
+    /// What was delivered before and is renewed or taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<DeliveredItem>,
+    /// The last day that it is needed, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Day>,
     /// What happened, or what else there is to know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
@@ -87,6 +95,12 @@ pub struct WorkOrderSpec {
     pub progress: Vec<Progress>,
 }
 
+/// Name of the order that an item of a request is given out in.
+#[must_use]
+pub fn name_of(request: &str, item: &str) -> String {
+    format!("{request}-{item}")
+}
+
 /// Why there is work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Purpose {
@@ -96,6 +110,10 @@ pub enum Purpose {
     Fault,
     /// 验收整改: what the unit did not accept of a delivery.
     Rework,
+    /// 续期: what was delivered by hand is to last longer.
+    Renewal,
+    /// 收回: what was delivered by hand is taken back.
+    Release,
 }
 
 /// One step.

@@ -28,7 +28,7 @@ use crds::condition::whole_second;
 use crds::resource_request::automatic::is_small_step;
 use crds::resource_request::chain::{self, Ground};
 use crds::resource_request::course::{Course, course};
-use crds::resource_request::preview::{Around, Preview, decided, preview};
+use crds::resource_request::preview::{Around, Preview, Standing, decided, preview};
 use crds::resource_request::{
     DecisionOutcome, Event, EventKind, HoldStatus, Phase, ResourceRequestStatus, record,
 };
@@ -72,6 +72,8 @@ pub struct World {
     pub orders: Vec<WorkOrder>,
     /// How many of each product others have taken.
     pub taken: BTreeMap<String, u32>,
+    /// What was delivered to the unit by hand, where it names any of it.
+    pub standing: Standing,
     /// How requests are decided.
     pub rules: ApprovalRules,
     /// The working calendar.
@@ -239,6 +241,7 @@ impl<'a> Pass<'a> {
             systems: &self.world.systems,
             holds: &holds,
             taken: &self.world.taken,
+            standing: &self.world.standing,
             rules: &self.world.rules,
             windows: &self.world.windows,
             today: day_of(self.now),

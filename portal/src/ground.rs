@@ -4,6 +4,7 @@
 //! Unfiltered, since the rules are: a refusal names the figures of the pool that it falls short of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crds::approval::ApprovalRules;
 use crds::calendar::{Calendar, day_of};
@@ -11,7 +12,7 @@ use crds::condition::Verdict;
 use crds::keys::tenant_namespace;
 use crds::money_budget::MoneyRules;
 use crds::resource_request::chain::{self, StageStatus};
-use crds::resource_request::preview::{self, Around, Preview, decided};
+use crds::resource_request::preview::{self, Around, Preview, Standing, decided};
 use crds::resource_request::{Application, HoldStatus};
 use crds::words::Day;
 use crds::{
@@ -46,6 +47,8 @@ pub struct Ground {
     pub systems: Vec<InformationSystem>,
     /// How many of each product others have taken.
     pub taken: BTreeMap<String, u32>,
+    /// What was delivered to the unit by hand, and may be renewed or released.
+    pub standing: Standing,
     /// How requests are decided.
     pub rules: ApprovalRules,
     /// The working calendar.
@@ -74,6 +77,17 @@ fn lines(cluster: &Cluster, namespace: &str) -> Vec<Line> {
     let products = cluster.products();
     let products = products.iter().map(|p| (p.name_any(), p.as_ref()));
     reckon::lines(requests.iter().map(AsRef::as_ref), &products.collect())
+}
+
+/// What was delivered to a unit by hand; `me` is the request that it is for.
+fn standing(
+    requests: &[Arc<ResourceRequest>],
+    namespace: &str,
+    me: Option<&ResourceRequest>,
+) -> Standing {
+    let own = requests.iter().map(AsRef::as_ref);
+    let own = own.filter(|r: &&ResourceRequest| r.namespace().as_deref() == Some(namespace));
+    preview::standing(own, me.and_then(|r| r.metadata.name.as_deref()))
 }
 
 impl Ground {
@@ -114,6 +128,7 @@ impl Ground {
         let profile = cluster.profile();
         Some(Self {
             taken: preview::taken(requests.iter().map(AsRef::as_ref), me),
+            standing: standing(&requests, &namespace, me),
             platforms: owned(cluster.platforms()),
             offerings: owned(cluster.offerings()),
             products: decided::as_decided(
@@ -162,6 +177,7 @@ impl Ground {
             systems: &self.systems,
             holds,
             taken: &self.taken,
+            standing: &self.standing,
             rules: &self.rules,
             windows: &self.windows,
             today: self.today,

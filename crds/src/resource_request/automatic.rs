@@ -71,7 +71,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::preview::{Around, preview};
+    use super::super::preview::{Around, Standing, preview};
     use super::super::tests::{application, platform, unit};
     use super::*;
     use crate::approval::ApprovalRules;
@@ -126,6 +126,7 @@ mod tests {
             systems: &[],
             holds: &[],
             taken: &taken,
+            standing: &Standing::new(),
             rules: &rules,
             windows: &[],
             today,

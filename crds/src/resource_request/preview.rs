@@ -1,6 +1,7 @@
 //! What an application will change, before it does: per grant, pool and budget before and after, what is short by how much
 //! with the way out, what it costs a month. Pure; the portal shows it, the operator holds by it and enacts it.
 
+mod again;
 pub mod decided;
 mod delays;
 mod grant;
@@ -9,7 +10,7 @@ mod mlps;
 mod shares;
 mod stock;
 
-pub use stock::{gave_back, taken};
+pub use stock::{Standing, gave_back, standing, taken};
 
 use std::collections::BTreeMap;
 
@@ -57,6 +58,8 @@ pub struct Around<'a> {
     pub holds: &'a [HoldStatus],
     /// How many of each product are taken by others (see [`taken`]).
     pub taken: &'a BTreeMap<String, u32>,
+    /// What was delivered to the unit by hand (see [`standing`]).
+    pub standing: &'a Standing,
     /// How requests are decided.
     pub rules: &'a ApprovalRules,
     /// The change windows that have not ended.
@@ -223,6 +226,16 @@ pub fn preview(application: &Application, around: Around<'_>) -> Preview {
     let mut names: BTreeMap<(&str, &str), String> = BTreeMap::new();
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     for item in &application.items {
+        if let Some(named) = &item.delivered {
+            match again::judge(application, item, named, around) {
+                Ok((order, cost)) => {
+                    preview.costs.push((item.name.clone(), cost));
+                    preview.orders.push(order);
+                }
+                Err(verdict) => preview.problem(Some(&item.name), verdict),
+            }
+            continue;
+        }
         let judged = match item::judge(application, item, around, &mut counts) {
             Ok(judged) => judged,
             Err(verdict) => {

@@ -115,7 +115,9 @@ impl Pass<'_> {
         };
         for entry in &mut delivery.entries {
             let order = entry.work_order.as_deref().and_then(|o| self.order_of(o));
-            if let Some(last) = order.and_then(|o| o.spec.progress.last()) {
+            let Some(order) = order else { continue };
+            entry.failed = order.spec.state() == OrderState::Failed && !self.is_mended(order);
+            if let Some(last) = order.spec.progress.last() {
                 entry.note.clone_from(&last.comment);
             }
         }
@@ -170,6 +172,7 @@ impl Pass<'_> {
                 contact: self.contact(&spec.platform),
                 work_order: None,
                 note: None,
+                failed: false,
             })
         });
         let orders = self.status.work_orders.iter().filter_map(|name| {
@@ -184,6 +187,7 @@ impl Pass<'_> {
                 contact: self.contact(&order.spec.platform),
                 work_order: Some(name.clone()),
                 note: order.spec.progress.last().and_then(|p| p.comment.clone()),
+                failed: order.spec.state() == OrderState::Failed && !self.is_mended(order),
             })
         });
         grants.chain(orders).collect()

@@ -5,7 +5,7 @@ use crds::resource_request::preview::{GrantChange, Order, Preview};
 use crds::resource_request::{ApplicationType, Enacted, EventKind, Item, Phase};
 use crds::tenant_quota::{Funding, Isolation, Lease, Mode, TenantQuotaSpec};
 use crds::words::{Attestation, DeletionPolicy};
-use crds::work_order::{Purpose, WorkOrderSpec};
+use crds::work_order::{self, Purpose, WorkOrderSpec};
 use crds::{ServiceOffering, TenantQuota, WorkOrder};
 use kube::ResourceExt as _;
 
@@ -85,7 +85,7 @@ impl Pass<'_> {
     }
 
     pub(super) fn order_name(&self, item: &str) -> String {
-        format!("{}-{item}", self.name)
+        work_order::name_of(&self.name, item)
     }
 
     fn lease(&self, change: &GrantChange) -> Option<Lease> {
@@ -179,25 +179,36 @@ impl Pass<'_> {
 
     fn order(&self, order: &Order, name: &str) -> Option<WorkOrder> {
         let item = self.item(&order.item)?;
-        let offering = self.offering(item);
-        let days = self.delivery_days(item);
+        // Of what is renewed or taken back the order says what it is, as it was asked for then.
+        let named = item.delivered.as_ref();
+        let what_it_is = named
+            .and_then(|d| self.world.standing.get(d))
+            .unwrap_or(item);
+        let offering = self.offering(what_it_is);
+        let days = self.delivery_days(what_it_is);
         let calendar = &self.world.calendar;
         let due = days.and_then(|d| calendar.due(day_of(self.now), u32::from(d)).ok());
         let application = &self.request.spec.application;
         let what = offering.map_or(&item.name, |o| &o.spec.display_name.zh);
         let title = format!("{} · {what}", application.title);
         let spec = WorkOrderSpec {
-            purpose: Purpose::Fulfilment,
+            purpose: match (named, application.type_) {
+                (Some(_), ApplicationType::Release) => Purpose::Release,
+                (Some(_), _) => Purpose::Renewal,
+                (None, _) => Purpose::Fulfilment,
+            },
             title: title.chars().take(128).collect(),
             request: Some(self.name.clone()),
             item: Some(item.name.clone()),
             platform: item.platform.clone(),
             zone: Some(item.zone),
-            product: item.product.clone(),
-            size: item.size.clone(),
-            count: item.count,
+            product: what_it_is.product.clone(),
+            size: what_it_is.size.clone(),
+            count: what_it_is.count,
             resources: order.resources.clone(),
-            parameters: item.parameters.clone(),
+            parameters: what_it_is.parameters.clone(),
+            delivered: item.delivered.clone(),
+            until: application.until,
             description: Some(application.justification.clone()),
             due,
             progress: Vec::new(),

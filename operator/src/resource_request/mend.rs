@@ -76,6 +76,8 @@ impl Pass<'_> {
             count: None,
             resources: crds::ResourceList::default(),
             parameters: std::collections::BTreeMap::new(),
+            delivered: None,
+            until: application.until,
             description: Some(missing.join("\n").chars().take(4096).collect()),
             due,
             progress: Vec::new(),
@@ -85,12 +87,27 @@ impl Pass<'_> {
         order
     }
 
-    /// Whether a later order mends what this one was for.
+    /// Whether a later order is to mend what this one was for.
     pub(super) fn is_reworked(&self, order: &WorkOrder) -> bool {
+        self.later(order).next().is_some()
+    }
+
+    /// Whether a later order has mended what this one was for.
+    pub(super) fn is_mended(&self, order: &WorkOrder) -> bool {
+        let mut later = self.later(order);
+        later.any(|o| o.spec.state() == OrderState::Done)
+    }
+
+    fn later<'a>(&'a self, order: &'a WorkOrder) -> impl Iterator<Item = &'a WorkOrder> {
         let name = order.name_any();
-        let later = self.status.work_orders.iter().skip_while(|n| **n != name);
-        let mut later = later.skip(1).filter_map(|n| self.order_of(n));
-        later.any(|o| o.spec.purpose == Purpose::Rework && o.spec.platform == order.spec.platform)
+        let later = self
+            .status
+            .work_orders
+            .iter()
+            .skip_while(move |n| **n != name);
+        let later = later.skip(1).filter_map(|n| self.order_of(n));
+        later
+            .filter(|o| o.spec.purpose == Purpose::Rework && o.spec.platform == order.spec.platform)
     }
 
     /// Delivers again once everything is mended, or its provider says that it cannot be; the time for the receipt begins anew.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crds::cloud_platform::Tier;
-use crds::resource_request::preview::taken;
+use crds::resource_request::preview::{Standing, standing, taken};
 use crds::{ResourceRequest, keys};
 use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt as _};
@@ -33,14 +33,17 @@ pub(super) fn look(cx: &Context, request: &ResourceRequest) -> World {
         chain.unwrap_or_default()
     });
     let items = &request.spec.application.items;
+    let all: Vec<_> = good(&cx.hub.requests).collect();
+    let standing = standing_of(request, all.iter().filter_map(|r| r.0.as_ref().ok()));
     let from_catalog = items
         .iter()
-        .any(|i| i.product.is_some() || i.offering.is_some());
+        .any(|i| i.product.is_some() || i.offering.is_some() || i.delivered.is_some());
     let (offerings, products) = if from_catalog {
         (
             those(&cx.hub.offerings, |_| true),
             those(&cx.hub.products, |p| {
-                items.iter().any(|i| i.product == p.metadata.name)
+                let mut named = items.iter().chain(standing.values());
+                named.any(|i| i.product == p.metadata.name)
             }),
         )
     } else {
@@ -48,7 +51,6 @@ pub(super) fn look(cx: &Context, request: &ResourceRequest) -> World {
     };
     let counts = products.iter().any(|p| p.spec.stock.is_some());
     let taken = if counts {
-        let all: Vec<_> = good(&cx.hub.requests).collect();
         taken(all.iter().filter_map(|r| r.0.as_ref().ok()), Some(request))
     } else {
         BTreeMap::new()
@@ -72,6 +74,7 @@ pub(super) fn look(cx: &Context, request: &ResourceRequest) -> World {
             mine(o.metadata.namespace.as_ref()) && o.spec.request.as_deref() == Some(&name)
         }),
         taken,
+        standing,
         windows: those(&cx.hub.windows, |w| w.spec.to > wall()),
         rights: rights(cx, request),
         endpoints: endpoints(cx, request),
@@ -81,6 +84,20 @@ pub(super) fn look(cx: &Context, request: &ResourceRequest) -> World {
             .unwrap_or_default(),
         calendar: profile.map(|p| p.calendar).unwrap_or_default(),
     }
+}
+
+/// What was delivered to the unit by hand, where the request names any of it.
+fn standing_of<'a>(
+    request: &ResourceRequest,
+    all: impl Iterator<Item = &'a ResourceRequest> + Clone,
+) -> Standing {
+    let mut items = request.spec.application.items.iter();
+    if !items.any(|i| i.delivered.is_some()) {
+        return Standing::new();
+    }
+    let namespace = &request.metadata.namespace;
+    let own = all.filter(|r| r.metadata.namespace == *namespace);
+    standing(own, request.metadata.name.as_deref())
 }
 
 /// What was answered about those whom decisions are made for.

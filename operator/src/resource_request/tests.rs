@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 mod frozen;
 mod later;
+mod mended;
+mod reviewed;
 
 const WRITER: Writer = Writer {
     fence: 7,
@@ -527,78 +529,6 @@ fn what_no_api_delivers_becomes_an_order_and_its_report_is_on_the_sheet() {
 }
 
 #[test]
-fn whoever_objects_has_not_let_the_time_pass() {
-    let mut story = Story::new();
-    story.settle();
-    story.approve();
-    let objection = |what: &str| json!({ "by": "shen", "accepted": false, "comment": what });
-    story.append("acceptance", objection("少一个"));
-    story.now += SignedDuration::from_hours(24 * 8);
-    story.settle();
-    assert_eq!(story.phase(), Phase::Provisioning);
-    assert_eq!(story.ready(), (ConditionStatus::False, Reason::Objected));
-    // What Qipan itself delivered is the operations provider's to mend.
-    let order = story.world.orders[0].clone();
-    assert_eq!(order.name_any(), "r1.rework-1.zj");
-    assert_eq!(order.spec.purpose, crds::work_order::Purpose::Rework);
-    assert_eq!(order.spec.description.as_deref(), Some("少一个"));
-    story.work("r1.rework-1.zj", "Accepted");
-    assert_eq!(story.phase(), Phase::Provisioning);
-    story.work("r1.rework-1.zj", "Done");
-    let again = story.status().delivery.unwrap();
-    assert_eq!(story.ready(), (ConditionStatus::True, Reason::Delivered));
-    assert_eq!(again.accept_by.unwrap().to_string(), "2026-11-17");
-    assert_eq!((again.mended, again.entries.len()), (1, 2));
-    // The same once more; what cannot be mended is said, and a word of the unit is awaited again.
-    story.append("acceptance", objection("仍少"));
-    assert_eq!(story.phase(), Phase::Provisioning);
-    story.work("r1.rework-2.zj", "Failed");
-    assert_eq!(story.ready(), (ConditionStatus::False, Reason::WorkFailed));
-    assert_eq!(story.phase(), Phase::Delivered);
-    let kinds: Vec<_> = story
-        .status()
-        .timeline
-        .iter()
-        .map(|e| (e.kind, e.index))
-        .collect();
-    let delivered = |index| {
-        kinds
-            .iter()
-            .filter(|k| **k == (EventKind::Delivered, index))
-            .count()
-    };
-    assert_eq!([None, Some(0), Some(1)].map(delivered), [1, 1, 1]);
-    story.append("acceptance", json!({ "by": "shen", "accepted": true }));
-    assert_eq!(story.phase(), Phase::Accepted);
-}
-
-#[test]
-fn an_objection_after_a_failed_order_is_mended_in_its_place_and_silence_after_that_accepts() {
-    let items = json!([{ "name": "ym", "offering": "yuming", "platform": "zj", "zone": "Extranet",
-                         "product": "zj-yuming", "size": "unit", "count": 2 }]);
-    let mut story = Story::of(&json!({ "items": items }));
-    catalog(&mut story.world, 5);
-    story.settle();
-    story.approve();
-    story.work("r1-ym", "Failed");
-    assert_eq!(story.ready(), (ConditionStatus::False, Reason::WorkFailed));
-    story.append(
-        "acceptance",
-        json!({ "by": "shen", "accepted": false, "comment": "没有" }),
-    );
-    let due = story.world.orders[1].spec.due.unwrap();
-    assert_eq!(due.to_string(), "2026-11-04", "as promised for the service");
-    story.work("r1.rework-1.zj", "Done");
-    assert_eq!(story.ready(), (ConditionStatus::True, Reason::Delivered));
-    story.now += SignedDuration::from_hours(24 * 8);
-    story.settle();
-    assert_eq!(
-        story.ready(),
-        (ConditionStatus::True, Reason::AcceptedByRule)
-    );
-}
-
-#[test]
 fn a_quantity_beyond_stock_and_a_stage_without_anybody_are_refused() {
     let items = json!([{ "name": "ym", "platform": "zj", "zone": "Extranet", "product": "zj-yuming", "size": "unit", "count": 9 }]);
     let mut story = Story::of(&json!({ "items": items }));
@@ -685,93 +615,4 @@ fn only_the_growth_of_a_change_is_held_and_its_namespace_goes_on_having_all() {
     assert_eq!(grant.spec.hard, cpu(9));
     assert_eq!(grant.spec.namespaces[0].hard, cpu(9));
     assert_eq!(story.account().granted, cpu(9));
-}
-
-#[test]
-fn in_an_emergency_it_is_opened_at_once_and_reviewed_afterwards() {
-    let mut story = Story::of(&json!({ "environment": "Emergency" }));
-    story.settle();
-    story.decide("PlatformOwner", "shi-1", "Approve");
-    assert_eq!(story.phase(), Phase::Delivered);
-    assert_eq!(story.status().stage.unwrap().to_string(), "UnitHead");
-    story.decide("UnitHead", "tou", "Approve");
-    let reviewed = |story: &Story| {
-        let status = story.status();
-        let reviewed = status.conditions.get(ConditionType::Reviewed).unwrap();
-        (reviewed.status, reviewed.reason.clone())
-    };
-    assert_eq!(
-        reviewed(&story),
-        (ConditionStatus::Unknown, "ReviewOpen".into())
-    );
-    story.decide("Authority", "ke", "Approve");
-    assert_eq!(
-        reviewed(&story),
-        (ConditionStatus::True, "ReviewPassed".into())
-    );
-    assert_eq!(story.world.grants[0].spec.lease, None, "it goes on");
-    assert_eq!(story.phase(), Phase::Delivered);
-}
-
-fn last_day(story: &Story) -> Option<String> {
-    let lease = story.world.grants[0].spec.lease.as_ref();
-    lease.map(|l| l.until.to_string())
-}
-
-#[test]
-fn where_the_review_refuses_what_was_made_ends_after_the_notice_unless_it_is_renewed() {
-    let mut story = Story::of(&json!({ "environment": "Emergency" }));
-    story.settle();
-    story.decide("PlatformOwner", "shi-1", "Approve");
-    story.decide("UnitHead", "tou", "Reject");
-    let status = story.status();
-    let said = status.conditions.get(ConditionType::Reviewed).unwrap();
-    assert_eq!(said.reason, "ReviewRejected");
-    let figures = ["by", "stage", "on", "comment", "until", "made", "raised"];
-    assert_eq!(
-        figures.map(|name| said.params[name].as_str()),
-        [
-            "tou",
-            "UnitHead",
-            "2026-11-02",
-            "c",
-            "2026-12-02",
-            "r1-app",
-            "-"
-        ]
-    );
-    assert!(!said.message.contains('?'), "{}", said.message);
-    assert_eq!(last_day(&story).as_deref(), Some("2026-12-02"));
-    assert!(record::at(&status.timeline, EventKind::Curtailed, None).is_some());
-    // Whoever prolongs it by right is not written over.
-    let lease = story.world.grants[0].spec.lease.as_mut().unwrap();
-    lease.until = days_after(lease.until, 300);
-    story.settle();
-    assert_eq!(last_day(&story).as_deref(), Some("2027-09-28"));
-}
-
-#[test]
-fn what_was_there_before_an_emergency_is_not_ended_with_it() {
-    let mut raised = change(9);
-    raised["environment"] = json!("Emergency");
-    let mut story = Story::of(&raised);
-    story.world.grants = vec![existing(0)];
-    story.pool();
-    story.settle();
-    story.decide("PlatformOwner", "shi-1", "Approve");
-    story.decide("UnitHead", "tou", "Reject");
-    assert_eq!(last_day(&story), None);
-    let status = story.status();
-    let said = status.conditions.get(ConditionType::Reviewed).unwrap();
-    assert_eq!(
-        (said.params["made"].as_str(), said.params["raised"].as_str()),
-        ("-", "gou")
-    );
-    // What another request has taken over is that one's.
-    let mut story = Story::of(&json!({ "environment": "Emergency" }));
-    story.settle();
-    story.decide("PlatformOwner", "shi-1", "Approve");
-    story.world.grants[0].spec.request = Some("xuqi".into());
-    story.decide("UnitHead", "tou", "Reject");
-    assert_eq!(last_day(&story), None);
 }

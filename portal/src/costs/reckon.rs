@@ -11,7 +11,7 @@ use crds::money::Money;
 use crds::money_budget::Monthly;
 use crds::resource_request::{ApplicationType, Item};
 use crds::tenant_quota::FundingSource;
-use crds::{CloudProduct, ResourceRequest};
+use crds::{CloudProduct, ResourceRequest, work_order};
 use jiff::civil::Date;
 use kube::ResourceExt as _;
 
@@ -123,8 +123,10 @@ pub fn lines<'a>(
         let ends = application.until.map(|until| until.0);
         let mut cleared = std::collections::BTreeSet::new();
         for item in &application.items {
-            let own = format!("{}-{}", request.name_any(), item.name);
-            let grant = item.grant.clone().unwrap_or(own);
+            if could_not(request, item) {
+                continue;
+            }
+            let grant = place(request, item);
             let key = (namespace.clone(), grant);
             let there = standing.entry(key.clone()).or_default();
             match application.type_ {
@@ -150,6 +152,22 @@ pub fn lines<'a>(
         }
     }
     lines
+}
+
+/// Where an item stands: in its grant, or in the order that it was given out in.
+fn place(request: &ResourceRequest, item: &Item) -> String {
+    let delivered = item.delivered.as_ref();
+    let then = delivered.map(|d| work_order::name_of(&d.request, &d.item));
+    let own = || work_order::name_of(&request.name_any(), &item.name);
+    item.grant.clone().or(then).unwrap_or_else(own)
+}
+
+/// Whether the operations provider could not do it: it is not there, or not taken back, and the sheet says so.
+fn could_not(request: &ResourceRequest, item: &Item) -> bool {
+    let order = work_order::name_of(&request.name_any(), &item.name);
+    let delivery = request.status.iter().filter_map(|s| s.delivery.as_ref());
+    let mut entries = delivery.flat_map(|d| &d.entries);
+    entries.any(|e| e.failed && e.work_order.as_ref() == Some(&order))
 }
 
 fn end(lines: &mut [Line], places: &mut Vec<usize>, day: Date) {
@@ -179,9 +197,8 @@ fn line(
     let offering = item.offering.clone();
     let offering = offering.or_else(|| product.map(|product| product.spec.offering.clone()));
     let project = request.spec.application.project.as_ref();
-    let own = || format!("{}-{}", request.name_any(), item.name);
     Line {
-        grant: item.grant.clone().unwrap_or_else(own),
+        grant: place(request, item),
         tenant: tenant_of_namespace(&namespace)
             .unwrap_or_default()
             .to_owned(),
@@ -468,6 +485,32 @@ mod tests {
             None,
         );
         assert_eq!(of(vec![released]), "10.00");
+    }
+
+    #[test]
+    fn what_was_delivered_by_hand_costs_until_it_is_taken_back() {
+        let price = json!({ "monthly": "30" });
+        let new = request("r", "New", &vm(None, "s", 1), "2026-11-01T01:00:00Z", None);
+        let back = json!({ "name": "vm", "platform": "zj", "zone": "Extranet", "delivered": { "request": "r", "item": "vm" } });
+        let back = request("x", "Release", &back, "2026-11-11T01:00:00Z", None);
+        let of = |requests: &[ResourceRequest]| {
+            sum(&reckoned(&price, requests), "2026-11", "2026-11-30")
+                .priced
+                .to_string()
+        };
+        assert_eq!(of(&[new.clone(), back.clone()]), "10.00");
+        // What could not be taken back goes on, what could not be delivered costs nothing.
+        let failed = |mut request: ResourceRequest| {
+            let order = format!("{}-vm", request.name_any());
+            let entry =
+                json!({ "platform": "zj", "zone": "Extranet", "workOrder": order, "failed": true });
+            let status = request.status.as_mut().unwrap();
+            let delivery = status.delivery.as_mut().unwrap();
+            delivery.entries = vec![serde_json::from_value(entry).unwrap()];
+            request
+        };
+        assert_eq!(of(&[new.clone(), failed(back)]), "30.00");
+        assert_eq!(of(&[failed(new)]), "0.00");
     }
 
     #[test]

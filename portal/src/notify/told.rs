@@ -425,7 +425,7 @@ pub fn of_order(order: &WorkOrder, people: People<'_>, today: crds::words::Day) 
         // What an approved item comes to is told when the request is delivered.
         (OrderState::Done, Purpose::Fault) => tell(Topic::OrderDone, ended),
         (OrderState::Failed, _) => tell(Topic::OrderFailed, ended),
-        (OrderState::Done, Purpose::Fulfilment | Purpose::Rework) => {}
+        (OrderState::Done, _) => {}
         (OrderState::Open | OrderState::InProgress, _) => {
             if order.spec.due.is_some_and(|due| due < today) {
                 tell(Topic::OrderOverdue, None);

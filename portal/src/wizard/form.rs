@@ -329,6 +329,7 @@ impl Form {
             resources,
             parameters: BTreeMap::new(),
             grant: Some(form.grant.clone()),
+            delivered: None,
             namespaces: Vec::new(),
         })
     }
@@ -358,6 +359,7 @@ fn of_product(form: &ItemForm, product: &CloudProduct) -> Item {
         resources: ResourceList::default(),
         parameters: answered.map(|(k, v)| (k.clone(), v.clone())).collect(),
         grant: None,
+        delivered: None,
         namespaces: some(&form.namespace).map(leaf).into_iter().collect(),
     }
 }

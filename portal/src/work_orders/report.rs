@@ -180,6 +180,8 @@ pub async fn make(
         count: None,
         resources: crds::ResourceList::default(),
         parameters: std::collections::BTreeMap::default(),
+        delivered: None,
+        until: None,
         description: fields.some("description"),
         due: None,
         progress: Vec::new(),

@@ -4,7 +4,8 @@
 use anyhow::ensure;
 use crds::resource_request::Phase;
 use crds::resource_request::course::Why;
-use crds::{CloudProduct, ConditionType};
+use crds::work_order::Purpose;
+use crds::{CloudProduct, ConditionType, WorkOrder};
 use harness::eventually;
 use harness::world::SOON;
 use kube::Api;
@@ -117,6 +118,96 @@ async fn taken(product: &str, count: u32) {
     )
     .await
     .unwrap();
+}
+
+/// A service with a stock of one, delivered by hand.
+fn by_hand(name: &str) -> Value {
+    json!({
+        "apiVersion": "qipan.dev/v1alpha1", "kind": "CloudProduct", "metadata": { "name": name },
+        "spec": {
+            "displayName": { "zh": name }, "offering": "tongdao", "platform": NODE, "zone": "Extranet",
+            "sizes": [{ "name": "unit" }], "stock": 1, "fulfilment": "WorkOrder",
+        },
+    })
+}
+
+fn one_of(product: &str) -> Value {
+    application(
+        &json!([{ "name": "td", "offering": "tongdao", "product": product, "platform": NODE, "zone": "Extranet",
+                          "size": "unit", "count": 1 }]),
+    )
+}
+
+#[tokio::test]
+async fn what_was_delivered_by_hand_is_renewed_then_taken_back_and_given_out_again() {
+    let world = world().await;
+    for unit in ["shougong-a", "shougong-b"] {
+        settle_unit(world, unit).await;
+    }
+    world.put(&by_hand("jd-shougong")).await.unwrap();
+    let first = Story::submit(world, "shougong-a", "kai", &one_of("jd-shougong")).await;
+    first.approve().await;
+    first.work("kai-td", "Done", "已开通").await;
+    first.reaches(Phase::Delivered).await;
+    let second = Story::submit(world, "shougong-b", "kai", &one_of("jd-shougong")).await;
+    second.says("StockExhausted").await;
+    let again = |kind: &str, item: &str| {
+        let mut asked = application(
+            &json!([{ "name": "td", "platform": NODE, "zone": "Extranet",
+                                              "delivered": { "request": "kai", "item": item } }]),
+        );
+        asked["type"] = json!(kind);
+        asked["environment"] = json!("Production");
+        if kind == "Renew" {
+            asked["until"] = json!("2099-12-31");
+        }
+        asked
+    };
+    let orders: Api<WorkOrder> = Api::namespaced(world.hub().await.unwrap(), "qp-shougong-a");
+    let renewal = Story::submit(world, "shougong-a", "xu", &again("Renew", "td")).await;
+    renewal.approve().await;
+    renewal.work("xu-td", "Done", "已续").await;
+    renewal.reaches(Phase::Delivered).await;
+    let order = orders.get("xu-td").await.unwrap().spec;
+    assert_eq!(
+        (order.purpose, order.product.as_deref()),
+        (Purpose::Renewal, Some("jd-shougong"))
+    );
+    assert_eq!(order.until.unwrap().to_string(), "2099-12-31");
+    let wrong = Story::submit(world, "shougong-a", "cuo", &again("Release", "mei")).await;
+    let why = wrong.says("NotDelivered").await;
+    assert!(why.contains("item mei of ResourceRequest kai"), "{why}");
+    let back = Story::submit(world, "shougong-a", "tui", &again("Release", "td")).await;
+    back.approve().await;
+    back.reaches(Phase::Provisioning).await;
+    taken("jd-shougong", 1).await;
+    second.says("StockExhausted").await;
+    back.work("tui-td", "Done", "已收回").await;
+    back.reaches(Phase::Delivered).await;
+    assert_eq!(
+        orders.get("tui-td").await.unwrap().spec.purpose,
+        Purpose::Release
+    );
+    // It is the next one's now.
+    second.turn_of("UnitHead").await;
+    taken("jd-shougong", 1).await;
+    let twice = Story::submit(world, "shougong-a", "zai", &again("Release", "td")).await;
+    twice.says("NotDelivered").await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_delivered_is_nobodys_stock() {
+    let world = world().await;
+    settle_unit(world, "weicheng").await;
+    world.put(&by_hand("jd-weicheng")).await.unwrap();
+    let story = Story::submit(world, "weicheng", "kai", &one_of("jd-weicheng")).await;
+    story.approve().await;
+    taken("jd-weicheng", 1).await;
+    story.work("kai-td", "Failed", "无端口").await;
+    story.says("WorkFailed").await;
+    taken("jd-weicheng", 0).await;
+    story.work("kai-td", "InProgress", "端口已到").await;
+    taken("jd-weicheng", 1).await;
 }
 
 #[tokio::test]

@@ -130,10 +130,10 @@ async fn a_frozen_platform_names_the_way_out_and_an_exception_ends_at_the_provin
 #[tokio::test]
 async fn work_by_hand_on_a_frozen_platform_takes_an_exception_as_well() {
     let world = world().await;
-    settle_unit(world, "qixiang").await;
+    settle_unit(world, "dizhen").await;
     let cards = json!([{ "name": "ka", "offering": "kapian", "product": "jy-kapian", "platform": OLD, "zone": "Extranet",
                          "size": "unit", "count": 2 }]);
-    let plain = Story::submit(world, "qixiang", "leida", &application(&cards)).await;
+    let plain = Story::submit(world, "dizhen", "leida", &application(&cards)).await;
     let why = plain.says("PlatformFrozen").await;
     assert!(
         why.contains("jy-kapian may not grow by 2") && why.contains(NODE),
@@ -141,7 +141,7 @@ async fn work_by_hand_on_a_frozen_platform_takes_an_exception_as_well() {
     );
     let mut asked = application(&cards);
     asked["type"] = json!("Exception");
-    let story = Story::submit(world, "qixiang", "leida-liwai", &asked).await;
+    let story = Story::submit(world, "dizhen", "leida-liwai", &asked).await;
     story.approve_exception().await;
     story.reaches(Phase::Provisioning).await;
     story.work("leida-liwai-ka", "Done", "已装").await;

@@ -2,7 +2,7 @@
 
 use super::{Around, Preview, pool_of};
 use crate::change_window::{self, ChangeWindow, Place, WindowType};
-use crate::resource_request::application::Application;
+use crate::resource_request::application::{Application, ApplicationType};
 
 /// The freezes in whose scope something grows or is worked off. What is lowered or given back is not delayed.
 pub(super) fn delays(
@@ -10,7 +10,7 @@ pub(super) fn delays(
     around: Around<'_>,
     preview: &Preview,
 ) -> Vec<ChangeWindow> {
-    if change_window::passes(application) {
+    if change_window::passes(application) || application.type_ == ApplicationType::Release {
         return Vec::new();
     }
     let units = std::iter::once(around.tenant).chain(around.above);

@@ -156,6 +156,43 @@ fn a_test_that_goes_into_production_is_recorded_as_that_and_ends_no_more() {
 }
 
 #[test]
+fn what_was_delivered_by_hand_is_taken_back_by_an_order_that_says_what_it_is() {
+    for (kind, purpose) in [
+        ("Release", crds::work_order::Purpose::Release),
+        ("Renew", crds::work_order::Purpose::Renewal),
+    ] {
+        let items = json!([{ "name": "ym", "offering": "yuming", "platform": "zj", "zone": "Extranet",
+                             "product": "zj-yuming", "size": "unit", "count": 2 }]);
+        let mut story = Story::of(&json!({ "items": items }));
+        catalog(&mut story.world, 5);
+        story.settle();
+        story.approve();
+        story.work("r1-ym", "Done");
+        let mut back = Story::of(&json!({
+            "type": kind, "environment": "Production", "until": "2026-12-31",
+            "items": [{ "name": "ym", "platform": "zj", "zone": "Extranet", "delivered": { "request": "r1", "item": "ym" } }],
+        }));
+        catalog(&mut back.world, 5);
+        back.request.metadata.name = Some("r2".into());
+        let there = std::iter::once(&story.request);
+        back.world.standing = crds::resource_request::preview::standing(there, Some("r2"));
+        back.settle();
+        assert_eq!(back.phase(), Phase::Reviewing, "people decide on it");
+        back.approve();
+        let order = back.world.orders[0].spec.clone();
+        assert_eq!((order.purpose, order.count), (purpose, Some(2)));
+        assert_eq!(order.product.as_deref(), Some("zj-yuming"));
+        assert_eq!(order.delivered.unwrap().request, "r1");
+        assert_eq!(order.until.unwrap().to_string(), "2026-12-31");
+        back.work("r2-ym", "Failed");
+        assert!(back.status().delivery.unwrap().entries[0].failed);
+        back.work("r2-ym", "Done");
+        assert!(!back.status().delivery.unwrap().entries[0].failed);
+        assert_eq!(back.ready().1, Reason::Delivered);
+    }
+}
+
+#[test]
 fn an_order_that_failed_is_taken_up_again_and_the_sheet_says_what_came_of_it() {
     let items = json!([{ "name": "ym", "offering": "yuming", "platform": "zj", "zone": "Extranet",
                          "product": "zj-yuming", "size": "unit", "count": 1 }]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crds::resource_request::{EventKind, Phase, preview, record};
+use crds::resource_request::{EventKind, record};
 use crds::{
     ChangeWindow, CloudPlatform, CloudProduct, GovernanceProfile, InformationSystem,
     ResourceRequest, ServiceOffering, Site, Tenant, TenantQuota, WorkOrder,
@@ -14,6 +14,7 @@ use kube::{Resource, ResourceExt as _};
 
 use super::{Guarded, Queues};
 
+mod stock;
 mod windows;
 
 pub(super) use windows::window;
@@ -509,26 +510,5 @@ pub(super) fn request(
             links.queues.platforms.push(&platform);
         }
     }
-    // What a product's stock sees of it.
-    let taken = |r: &Guarded<ResourceRequest>| {
-        let status = r.0.as_ref().ok().and_then(|r| r.status.clone());
-        let status = status.unwrap_or_default();
-        let held = record::at(&status.timeline, EventKind::Held, None).is_some();
-        let gone = matches!(status.phase, Some(Phase::Rejected | Phase::Withdrawn));
-        let back = r.0.as_ref().is_ok_and(preview::gave_back);
-        (held && !gone, back)
-    };
-    if let Ok(request) = &new.0
-        && (gone || old.is_none_or(|o| taken(o) != taken(new)))
-    {
-        for product in products_of(request) {
-            links.queues.products.push(product);
-            links.open_requests_where(|r| is_waiting(r) && products_of(r).any(|p| p == product));
-        }
-        if preview::gave_back(request) {
-            // What a released grant was made of is in the request that it came from.
-            links.products_where(|p| p.spec.stock.is_some());
-            links.open_requests_where(|r| is_waiting(r) && products_of(r).next().is_some());
-        }
-    }
+    stock::news(old, new, gone, links);
 }
