@@ -11,6 +11,7 @@ mod clients;
 pub mod course;
 pub mod debian;
 mod eventually;
+pub mod faketime;
 mod http;
 mod install;
 pub mod keycloak;

@@ -13,6 +13,8 @@ use harness::Spec;
 use harness::world::World;
 use tokio::sync::OnceCell;
 
+#[path = "resource_request/days.rs"]
+mod days;
 #[path = "resource_request/frozen.rs"]
 mod frozen;
 #[path = "resource_request/journey.rs"]

@@ -1,47 +1,15 @@
 //! A clock that jumps.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use harness::world::{World, grant};
-use harness::{Operator, Options};
+use harness::{Operator, faketime};
 use serde_json::json;
 
 use super::alone;
 
 /// How long a lowering must have been in force before it frees anything.
 const SETTLE: Duration = Duration::from_secs(8);
-
-/// Debian's libfaketime: the operator's time of day is what a file says, its monotonic clock stays true.
-fn faketime() -> Option<PathBuf> {
-    let library = || {
-        let candidates = glob("/usr/lib", "faketime/libfaketimeMT.so.1");
-        candidates.into_iter().next()
-    };
-    library().or_else(|| {
-        let root = rustix::process::geteuid().is_root();
-        let mut apt = std::process::Command::new("apt-get");
-        apt.args([
-            "install",
-            "-y",
-            "-qq",
-            "--no-install-recommends",
-            "faketime",
-        ]);
-        let installed = root && apt.output().is_ok_and(|out| out.status.success());
-        installed.then(library).flatten()
-    })
-}
-
-/// A path below a directory or one of its folders.
-fn glob(below: &str, path: &str) -> Vec<PathBuf> {
-    let folders = std::fs::read_dir(below).into_iter().flatten().flatten();
-    let mut candidates: Vec<_> = folders.map(|folder| folder.path().join(path)).collect();
-    candidates.push(PathBuf::from(below).join(path));
-    candidates.retain(|candidate| candidate.is_file());
-    candidates
-}
 
 /// Moves six of ten CPU from one namespace to the other, and back.
 async fn share(world: &World, a: u32, b: u32) {
@@ -51,7 +19,7 @@ async fn share(world: &World, a: u32, b: u32) {
 
 #[tokio::test]
 async fn a_clock_that_jumps_lets_nothing_settle_early_and_stops_nothing() {
-    let Some(library) = faketime() else {
+    let Some(library) = faketime::library() else {
         eprintln!("skipped: libfaketime is not installed: apt-get install faketime");
         return;
     };
@@ -66,17 +34,7 @@ async fn a_clock_that_jumps_lets_nothing_settle_early_and_stops_nothing() {
     let clock = world.testbed.logs().join("clock");
     let jump = |to: &str| std::fs::write(&clock, to).unwrap();
     jump("+0");
-    let text = |text: &str| text.to_owned();
-    let options = Options {
-        identity: Some(text("jumping")),
-        env: BTreeMap::from([
-            (text("LD_PRELOAD"), library.display().to_string()),
-            (text("FAKETIME_TIMESTAMP_FILE"), clock.display().to_string()),
-            (text("FAKETIME_CACHE_DURATION"), text("1")),
-            (text("FAKETIME_DONT_FAKE_MONOTONIC"), text("1")),
-        ]),
-        ..Options::default()
-    };
+    let options = faketime::options(&library, &clock, "jumping");
     world.operator.program.stop();
     let jumping = Operator::start(&world.testbed, options).await.unwrap();
     world.tenant("shizhong").await.unwrap();
