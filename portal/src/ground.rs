@@ -13,7 +13,7 @@ use crds::keys::tenant_namespace;
 use crds::money_budget::MoneyRules;
 use crds::resource_request::chain::{self, StageStatus};
 use crds::resource_request::preview::{self, Around, Preview, Standing, decided};
-use crds::resource_request::{Application, HoldStatus};
+use crds::resource_request::{Application, DeliveredItem, HoldStatus, Item};
 use crds::words::Day;
 use crds::{
     ChangeWindow, CloudPlatform, CloudProduct, InformationSystem, ResourceRequest, ServiceOffering,
@@ -197,6 +197,14 @@ impl Ground {
             rules: &self.rules,
         };
         chain::chain(application, ground)
+    }
+
+    /// What was delivered to the unit by hand, by `<request>/<item>`.
+    #[must_use]
+    pub fn delivered(&self, named: &str) -> Option<(&DeliveredItem, &Item)> {
+        let (request, item) = named.split_once('/')?;
+        let mut standing = self.standing.iter();
+        standing.find(|(key, _)| key.request == request && key.item == item)
     }
 
     /// A platform by name.

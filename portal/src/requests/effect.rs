@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crds::Quantity;
 use crds::money_budget::{self, Monthly};
-use crds::resource_request::Application;
 use crds::resource_request::preview::{BudgetEffect, GrantChange, Order, PoolEffect, Preview};
+use crds::resource_request::{Application, Item};
 
 use super::words;
 use crate::ages;
@@ -224,17 +224,26 @@ fn budgets(wording: &Wording, preview: &Preview) -> Vec<String> {
 /// What an item is called: its service and how much of it.
 #[must_use]
 pub fn called(wording: &Wording, ground: &Ground, application: &Application, item: &str) -> String {
-    let lang = wording.lang;
     let found = application.items.iter().find(|i| i.name == item);
     let Some(found) = found else {
         return item.to_owned();
     };
+    // What was delivered by hand is called as it was asked for then.
+    let named = found.delivered.as_ref();
+    let there = named.and_then(|named| ground.standing.get(named));
+    service(wording, ground, there.unwrap_or(found))
+}
+
+/// A line by its service, size and count; by its grant where it names no service.
+#[must_use]
+pub fn service(wording: &Wording, ground: &Ground, found: &Item) -> String {
+    let lang = wording.lang;
     let offering = found
         .offering
         .as_deref()
         .and_then(|name| ground.offering(name));
     let Some(offering) = offering else {
-        return found.grant.clone().unwrap_or_else(|| item.to_owned());
+        return found.grant.clone().unwrap_or_else(|| found.name.clone());
     };
     let service = offering.spec.display_name.in_language(lang.code());
     let (Some(size), Some(count)) = (&found.size, found.count) else {

@@ -236,8 +236,9 @@ fn questions(lang: Lang, item: &ItemForm, ground: &Ground) -> Vec<Wrong> {
 
 fn of_grant(lang: Lang, form: &Form, item: &ItemForm, ground: &Ground) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
-    let grant = ground.grants.iter().find(|g| g.name_any() == item.grant);
-    if grant.is_none() {
+    let grant = ground.grants.iter().any(|g| g.name_any() == item.grant);
+    let delivery = || form.takes_deliveries() && ground.delivered(&item.grant).is_some();
+    if !grant && !delivery() {
         wrongs.push(Wrong::new("grant", lang.t("wrong.no-grant")));
     }
     if form.type_ != ApplicationType::Change {

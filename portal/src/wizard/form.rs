@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crds::Quantity;
 use crds::resource_request::application::{
-    Application, ApplicationType, Attachment, Environment, Exemption, FundingShare, Item, Project,
-    Review, ReviewKind,
+    Application, ApplicationType, Attachment, DeliveredItem, Environment, Exemption, FundingShare,
+    Item, Project, Review, ReviewKind,
 };
 use crds::tenant_quota::{FundingSource, LeafSpec};
 use crds::words::Day;
@@ -200,6 +200,15 @@ impl Form {
         )
     }
 
+    /// Whether a line may be about what was delivered by hand: that is renewed or given back, and never changed.
+    #[must_use]
+    pub const fn takes_deliveries(&self) -> bool {
+        matches!(
+            self.type_,
+            ApplicationType::Renew | ApplicationType::Release
+        )
+    }
+
     /// Whether the project behind it must be named.
     #[must_use]
     pub fn needs_project(&self) -> bool {
@@ -311,6 +320,9 @@ impl Form {
             let product = ground.product(&form.product)?;
             return Some(of_product(form, product));
         }
+        if let Some((named, there)) = ground.delivered(&form.grant) {
+            return Some(of_delivery(form, named, there));
+        }
         let grant = ground.grants.iter().find(|g| g.name_any() == form.grant)?;
         let resources = if self.type_ == ApplicationType::Change {
             amounts(form)
@@ -332,6 +344,25 @@ impl Form {
             delivered: None,
             namespaces: Vec::new(),
         })
+    }
+}
+
+/// What was delivered by hand, all of it.
+fn of_delivery(form: &ItemForm, named: &DeliveredItem, there: &Item) -> Item {
+    Item {
+        name: form.name.clone(),
+        offering: None,
+        product: None,
+        platform: there.platform.clone(),
+        zone: there.zone,
+        pool: None,
+        size: None,
+        count: None,
+        resources: ResourceList::default(),
+        parameters: BTreeMap::new(),
+        grant: None,
+        delivered: Some(named.clone()),
+        namespaces: Vec::new(),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::forms::Fields;
 use crate::ground::Ground;
 use crate::health::Wording;
 use crate::i18n::Lang;
+use crate::requests::effect::service;
 use crate::requests::words;
 
 /// The fields of a step.
@@ -362,6 +363,20 @@ fn of_grant(wording: &Wording, form: &Form, item: &ItemForm, ground: &Ground) ->
         )
         .about(about.join(lang.t("sentence.dot")))
     });
+    let by_hand = ground.standing.iter().filter(|_| form.takes_deliveries());
+    let grants = grants.chain(by_hand.map(|(key, there)| {
+        let service = service(wording, ground, there);
+        let place = [
+            wording.platform(&there.platform),
+            words::zone(lang, there.zone),
+            &service,
+        ];
+        Choice::new(
+            format!("{}/{}", key.request, key.item),
+            place.join(lang.t("sentence.dot")),
+        )
+        .about(lang.say("grant.by-hand", &[("request", &key.request)]))
+    }));
     let mut fields = vec![
         Field::new(lang, "grant", "grant", Input::Radio(grants.collect()))
             .with(&item.grant)

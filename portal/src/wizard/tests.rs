@@ -1,9 +1,10 @@
 //! The wizard as a browser without scripts meets it.
 
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::router::tests::{Browser, hidden, token, with_records};
+use crate::overview::tests::province;
+use crate::router::tests::{Browser, hidden, token, with_objects, with_records};
 
 const BEGIN: &str = "tenant=renshe&type=New&environment=Production";
 
@@ -214,4 +215,52 @@ async fn who_may_ask_for_no_unit_is_told_whom_to_ask() {
     let (status, _, page) = browser.get("/requests/new").await;
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("不能为任何单位申请"), "{page}");
+}
+
+#[tokio::test]
+async fn what_was_delivered_by_hand_is_offered_for_release_by_its_service_and_never_for_a_change() {
+    let mut objects = province();
+    objects.push(json!({
+        "apiVersion": "qipan.dev/v1alpha1", "kind": "ResourceRequest",
+        "metadata": { "name": "rs-yuming", "namespace": "qp-renshe", "uid": "u-yuming", "creationTimestamp": "2026-11-01T00:00:00Z" },
+        "spec": { "classified": false, "applicant": "zj-rsj-owner", "application": {
+            "type": "New", "environment": "Test", "title": "域名", "justification": "j",
+            "items": [{ "name": "ym", "offering": "domain", "product": "prov-domain", "platform": "gd-prov", "zone": "Internet",
+                        "size": "unit", "count": 1 }],
+        } },
+        "status": {
+            "phase": "Accepted", "workOrders": ["rs-yuming-ym"],
+            "timeline": [{ "kind": "Held", "at": "2026-11-01T00:00:00Z" }],
+            "delivery": { "at": "2026-11-03T00:00:00Z",
+                          "entries": [{ "platform": "gd-prov", "zone": "Internet", "workOrder": "rs-yuming-ym" }] },
+        },
+    }));
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_objects(&dir, &objects, anything, "owner").await;
+    for (kind, offered) in [("Release", true), ("Renew", true), ("Change", false)] {
+        let (_, _, page) = browser.get("/requests/new").await;
+        let form = format!(
+            "classified=no&tenant=renshe&type={kind}&environment=Test&token={}",
+            token(&page)
+        );
+        let (status, draft, page) = browser.send("/requests/new", &form).await;
+        assert_eq!(status, StatusCode::SEE_OTHER, "{page}");
+        let line = format!("{draft}/items/new");
+        let (_, _, page) = browser.get(&line).await;
+        assert_eq!(
+            page.contains("人工交付，申请rs-yuming"),
+            offered,
+            "{kind}: {page}"
+        );
+        let (status, _, page) = fill(&browser, &line, "grant=rs-yuming/ym").await;
+        let taken = status == StatusCode::SEE_OTHER;
+        assert_eq!(taken, offered, "{kind}: {page}");
+        if kind == "Release" {
+            let (_, _, page) = browser.get(&format!("{draft}/check")).await;
+            assert!(
+                page.contains("政务域名") && !page.contains("没有人工交付"),
+                "{page}"
+            );
+        }
+    }
 }
