@@ -47,6 +47,8 @@ struct Service {
 
 /// Who provides it where.
 struct Provider {
+    /// Its name, where it may be known.
+    id: Option<String>,
     platform: String,
     zone: &'static str,
     fulfilment: &'static str,
@@ -249,7 +251,12 @@ fn provider(
             words::monthly(lang, s.price.as_ref().map(|p| p.monthly)),
         )
     });
+    let id = visible
+        .general
+        .contains(&Kind::CloudProduct)
+        .then(|| product.name_any());
     Provider {
+        id,
         platform: visible.names.platform(lang, &spec.platform).to_owned(),
         zone: words::zone(lang, spec.zone),
         fulfilment: match spec.fulfilment {

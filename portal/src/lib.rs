@@ -49,6 +49,7 @@ pub mod router;
 pub mod search;
 pub mod server;
 pub mod state;
+pub mod systems;
 pub mod telemetry;
 pub mod tenants;
 pub mod trends;

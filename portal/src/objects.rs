@@ -7,6 +7,7 @@ use crds::keys::tenant_namespace;
 use kube::ResourceExt as _;
 use serde::Serialize;
 
+use crate::cluster::Kind;
 use crate::error::AppError;
 use crate::live::Visit;
 
@@ -91,4 +92,43 @@ pub async fn grant(
     let quota =
         quotas.find(|q| q.name_any() == grant && q.namespace().as_deref() == Some(&namespace));
     answer(quota.ok_or(AppError::NoPage)?.as_ref())
+}
+
+/// A service of the catalog as YAML.
+///
+/// # Errors
+/// There is none of that name that the person may see.
+pub async fn offering(visit: Visit, Path(name): Path<String>) -> Result<Response, AppError> {
+    let seen = visit
+        .visible()
+        .await?
+        .general
+        .contains(&Kind::ServiceOffering);
+    let mut all = visit.state.cluster.offerings().into_iter();
+    let found = all.find(|one| seen && one.name_any() == name);
+    answer(found.ok_or(AppError::NoPage)?.as_ref())
+}
+
+/// A product of the catalog as YAML.
+///
+/// # Errors
+/// There is none of that name that the person may see.
+pub async fn product(visit: Visit, Path(name): Path<String>) -> Result<Response, AppError> {
+    let seen = visit.visible().await?.general.contains(&Kind::CloudProduct);
+    let mut all = visit.state.cluster.products().into_iter();
+    let found = all.find(|one| seen && one.name_any() == name);
+    answer(found.ok_or(AppError::NoPage)?.as_ref())
+}
+
+/// A change window as YAML: everybody is told of each, and may see what it says.
+///
+/// # Errors
+/// There is none of that name.
+pub async fn window(visit: Visit, Path(name): Path<String>) -> Result<Response, AppError> {
+    let mut all = visit.state.cluster.windows().into_iter();
+    answer(
+        all.find(|one| one.name_any() == name)
+            .ok_or(AppError::NoPage)?
+            .as_ref(),
+    )
 }

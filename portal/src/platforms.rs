@@ -1,6 +1,6 @@
 //! Platforms: the list, and the page of one.
 
-mod facts;
+pub mod facts;
 mod parts;
 
 use askama::Template;

@@ -31,8 +31,8 @@ use crate::tenants::members;
 use crate::work_orders::report;
 use crate::{
     acts, api, approvals, assets, attachments, bulletins, catalog, costs, events, headers, metrics,
-    mine as desk, objects, overview, platforms, reader, requests, search, server, tenants, trends,
-    typed, views, way_in, windows, wizard, work_orders,
+    mine as desk, objects, overview, platforms, reader, requests, search, server, systems, tenants,
+    trends, typed, views, way_in, windows, wizard, work_orders,
 };
 
 /// The header that carries a request's id.
@@ -121,8 +121,14 @@ fn of_objects() -> Routes {
         .get("/tenants/{name}/grants/{grant}/yaml", Text, objects::grant)
         .page("/tenants/{name}/grants/{grant}/way-in", way_in::page)
         .act("/tenants/{name}/grants/{grant}/way-in", way_in::give)
+        .page("/systems", systems::list)
+        .files("/systems", systems::csv)
+        .page("/tenants/{name}/systems/{system}", systems::page)
+        .get("/tenants/{name}/systems/{system}/yaml", Text, systems::yaml)
         .page("/catalog", catalog::page)
         .files("/catalog", catalog::csv)
+        .get("/catalog/services/{name}/yaml", Text, objects::offering)
+        .get("/catalog/products/{name}/yaml", Text, objects::product)
         .page("/search", search::page)
         .files("/search", search::csv)
         .page("/costs", costs::page)
@@ -205,6 +211,7 @@ fn of_work() -> Routes {
         .page("/windows", windows::page)
         .act("/windows", windows::put)
         .files("/windows", windows::csv)
+        .get("/windows/{name}/yaml", Text, objects::window)
         .act("/windows/end", windows::end)
         .page("/work-orders", work_orders::list)
         .files("/work-orders", work_orders::list_csv)

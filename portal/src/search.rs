@@ -1,14 +1,14 @@
 //! Search over everything that a person may see: names in Chinese and English, ids, and the first letters of the Chinese
 //! names (`gaj` finds 公安局).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
-use crds::WorkOrder;
-use crds::keys::{tenant_namespace, tenant_of_namespace};
+use crds::keys::tenant_of_namespace;
 use crds::words::DisplayName;
+use crds::{InformationSystem, WorkOrder};
 use pinyin::ToPinyin as _;
 
 use crate::access::Visible;
@@ -18,7 +18,7 @@ use crate::export::{self, Table};
 use crate::i18n::Lang;
 use crate::live::Visit;
 use crate::page::Page;
-use crate::work_orders;
+use crate::{systems, work_orders};
 
 /// So many are shown; the sum is exact.
 const SHOWN: usize = 100;
@@ -192,8 +192,22 @@ impl Index<'_> {
                 (String::new(), format!("/tenants/{id}"))
             });
         }
+        for site in &visible.sites {
+            let id = name(site.as_ref());
+            self.add("search.site", named(id, &site.spec.display_name), |_| {
+                (String::new(), "/platforms".to_owned())
+            });
+        }
         for quota in &visible.quotas {
             let id = name(quota.as_ref());
+            for leaf in &quota.spec.namespaces {
+                let (tenant, _) = self.unit(quota.metadata.namespace.as_deref());
+                let namespace = format!("{tenant}-{}", leaf.name);
+                self.add("search.namespace", [&namespace, &namespace, ""], |index| {
+                    let about = index.visible.names.tenant(index.lang, &tenant).to_owned();
+                    (about, format!("/tenants/{tenant}#grant-{id}"))
+                });
+            }
             self.add("search.grant", [id, id, ""], |index| {
                 let (tenant, about) = index.unit(quota.metadata.namespace.as_deref());
                 (about, format!("/tenants/{tenant}#grant-{id}"))
@@ -226,11 +240,7 @@ impl Index<'_> {
 
     fn catalogs(&mut self, cluster: &Cluster) {
         let may = |kind| self.visible.general.contains(&kind);
-        let (offerings, products, systems) = (
-            may(Kind::ServiceOffering),
-            may(Kind::CloudProduct),
-            may(Kind::InformationSystem),
-        );
+        let (offerings, products) = (may(Kind::ServiceOffering), may(Kind::CloudProduct));
         for offering in cluster.offerings().iter().filter(|_| offerings) {
             let id = name(offering.as_ref());
             self.add(
@@ -249,21 +259,25 @@ impl Index<'_> {
                 )
             });
         }
-        let names = self.visible.tenant_names.iter();
-        let own: HashSet<_> = names.map(|name| tenant_namespace(name)).collect();
-        for system in cluster.systems() {
-            let namespace = system.metadata.namespace.as_deref();
-            if systems || namespace.is_some_and(|namespace| own.contains(namespace)) {
-                let id = name(system.as_ref());
-                self.add(
-                    "search.system",
-                    named(id, &system.spec.display_name),
-                    |index| {
-                        let (tenant, about) = index.unit(namespace);
-                        (about, format!("/tenants/{tenant}"))
-                    },
-                );
-            }
+        for window in cluster.windows() {
+            let id = name(window.as_ref());
+            self.add("search.window", named(id, &window.spec.title), |_| {
+                (window.spec.reason.clone(), format!("/windows#window-{id}"))
+            });
+        }
+    }
+
+    fn systems(&mut self, systems: &[Arc<InformationSystem>]) {
+        for system in systems {
+            let id = name(system.as_ref());
+            self.add(
+                "search.system",
+                named(id, &system.spec.display_name),
+                |index| {
+                    let (tenant, about) = index.unit(system.metadata.namespace.as_deref());
+                    (about, systems::href(&tenant, id))
+                },
+            );
         }
     }
 }
@@ -296,6 +310,7 @@ pub(crate) async fn found(
     index.places();
     index.work(&visit.state.cluster, &orders);
     index.catalogs(&visit.state.cluster);
+    index.systems(&systems::visible(visit).await?);
     Ok(ordered(index.found))
 }
 

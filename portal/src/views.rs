@@ -83,6 +83,20 @@ pub const ORDERS: List = List {
         ("due", "table.due"),
     ],
 };
+/// Information systems.
+pub const SYSTEMS: List = List {
+    code: "systems",
+    path: "/systems",
+    parameters: &["q", "sort"],
+    columns: &[
+        ("tenant", "table.tenant"),
+        ("owner", "field.system-owner"),
+        ("category", "field.system-category"),
+        ("hosting", "field.system-hosting"),
+        ("mlps", "field.mlps"),
+        ("namespaces", "table.namespaces"),
+    ],
+};
 /// What things cost.
 pub const COSTS: List = List {
     code: "costs",
@@ -96,7 +110,7 @@ pub const COSTS: List = List {
     ],
 };
 /// All of them.
-const ALL: [&List; 5] = [&REQUESTS, &TENANTS, &PLATFORMS, &ORDERS, &COSTS];
+const ALL: [&List; 6] = [&REQUESTS, &TENANTS, &PLATFORMS, &ORDERS, &SYSTEMS, &COSTS];
 
 /// A column that may be chosen.
 pub(crate) struct Heading {

@@ -33,6 +33,7 @@ async function ask(page, url, { service = "cloud-host", title, line, system = { 
   await send(page, system);
   await page.goto(`${home}/project`);
   await send(page, { name: "智慧人社二期", "basis-1": "", approval: "湛发改审〔2026〕88号", "review-number-0": "网安评〔2026〕5号", "source-0": "OwnBudget", "percent-0": "60", "source-1": "ProvincialPurchase", "percent-1": "40" });
+  await attach(page, home);
   await page.goto(`${home}/check`);
   await page.locator(".submit button.primary").click();
   if (!/^\/requests\/zj-rsj\//.test(path(page))) throw new Error(`${title}: no request: ${page.url()} ${await page.locator("main").innerText()}`);
@@ -66,12 +67,21 @@ async function answer(page, url, request) {
   await until(page, `${url}${request}`, ".files a");
 }
 
+/** A document goes with an application. */
+async function attach(page, home) {
+  await page.goto(`${home}/files`);
+  await page.setInputFiles("#files", { name: "立项批复𠮷.pdf", mimeType: "application/pdf", buffer: Buffer.from("%PDF-1.7\n") });
+  await page.locator("form[enctype] button[type=submit]").click();
+  check("the wizard: a document is kept with the draft", (await page.locator(".files.kept a").count()) === 1, await page.locator("main").innerText());
+}
+
 /** What the wizard says to somebody who fills it wrongly. */
 async function wrongly(page, url) {
   const item = await begin(page, url, "cloud-host");
   check("the wizard: leads to the service that was chosen", /\/items\/cloud-host$/.test(item), item);
   await send(page, { "place-1": "", count: "x", namespace: "kuorong" });
   check("the wizard: an error is told at the top", (await page.locator("#errors a").count()) > 0);
+  await attach(page, `${url}${item.split("/items/")[0]}`);
   return item;
 }
 
@@ -182,7 +192,10 @@ export async function province(browser, url) {
       basics: `${made.draft}/basics`,
       system: `${made.draft}/system`,
       project: `${made.draft}/project?check=1`,
+      files: `${made.draft}/files`,
       check: `${made.draft}/check`,
+      systems: "/systems",
+      "one-system": "/tenants/zj-rsj/systems/zhihui-renshe",
       report: "/work-orders/new",
       "my-orders": "/work-orders",
       notifications: "/notifications",

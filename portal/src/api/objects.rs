@@ -1,7 +1,5 @@
 //! Platforms, sites, tenants, grants and information systems, as the caller may see them.
 
-use std::collections::BTreeSet;
-
 use crds::keys::{tenant_namespace, tenant_of_namespace};
 use crds::{cloud_platform, information_system, site, tenant, tenant_quota};
 use kube::{Resource, ResourceExt as _};
@@ -13,8 +11,7 @@ use super::call::{Call, Reply};
 use super::operation::{Answer, GET, LIMIT, Link, OFFSET, Operation, Param, Q};
 use super::problem::Problem;
 use super::schemas;
-use crate::access::{Scope, Visible};
-use crate::cluster::Kind;
+use crate::access::Visible;
 use crate::error::AppError;
 use crate::i18n::Lang;
 
@@ -331,27 +328,8 @@ async fn grant(call: Call) -> Result<Reply, Problem> {
     Ok(Reply::One(item(of_path(&call, visible.quotas)?.as_ref())))
 }
 
-type Systems = Vec<std::sync::Arc<crds::InformationSystem>>;
-
-/// The systems that the caller may list, everywhere or unit by unit.
-async fn seen(call: &Call) -> Result<Systems, Problem> {
-    let (state, user) = (&call.visit.state, &call.visit.session.user);
-    let mut all = state.cluster.systems();
-    let namespaces: BTreeSet<_> = all.iter().filter_map(|system| system.namespace()).collect();
-    let scope = call
-        .visit
-        .access()
-        .scope(&state.cluster, user, Kind::InformationSystem, namespaces)
-        .await
-        .map_err(|error| AppError::hub_silent(&state.cluster, &error))?;
-    if let Scope::Some(these) = scope {
-        all.retain(|system| system.namespace().is_some_and(|ns| these.contains(&ns)));
-    }
-    Ok(all)
-}
-
 async fn systems(call: Call) -> Result<Reply, Problem> {
-    let mut all = seen(&call).await?;
+    let mut all = crate::systems::visible(&call.visit).await?;
     all.retain(|system| {
         let name = &system.spec.display_name;
         let en = name.en.as_deref().unwrap_or_default();
@@ -362,6 +340,6 @@ async fn systems(call: Call) -> Result<Reply, Problem> {
 }
 
 async fn system(call: Call) -> Result<Reply, Problem> {
-    let all = seen(&call).await?;
+    let all = crate::systems::visible(&call.visit).await?;
     Ok(Reply::One(item(of_path(&call, all)?.as_ref())))
 }
