@@ -204,16 +204,13 @@ pub async fn list(visit: Visit) -> Result<Response, AppError> {
         .iter()
         .filter(|row| row.level == lang.t("mlps.none"))
         .count();
-    let title = match total {
-        0 => lang.t("systems.title.none").to_owned(),
-        _ => lang.say(
-            "systems.title",
-            &[
-                ("n", &total.to_string()),
-                ("ungraded", &ungraded.to_string()),
-            ],
-        ),
+    let key = match (total, ungraded) {
+        (0, _) => "systems.title.none",
+        (_, 0) => "systems.title.graded",
+        _ => "systems.title",
     };
+    let (count, ungraded) = (total.to_string(), ungraded.to_string());
+    let title = lang.say(key, &[("n", &count), ("ungraded", &ungraded)]);
     let bar = Bar::of(&visit, &SYSTEMS).await;
     let above = [
         (lang.t("nav.overview"), "/"),

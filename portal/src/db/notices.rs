@@ -11,10 +11,13 @@ statements! {
     OF = "SELECT n.id, n.cause, n.recipient, n.topic, n.figures, n.href, n.created, \
         CAST((SELECT COUNT(*) FROM notices_read r WHERE r.notice = n.id AND r.person = $1) AS BIGINT) FROM notices n \
         WHERE n.recipient IN ($2, $3, $4, $5, $6, $7, $8, $9) AND n.created < $10 ORDER BY n.created DESC, n.id LIMIT $11";
-    UNREAD = "SELECT CAST(COUNT(*) AS BIGINT) FROM notices n WHERE n.recipient IN ($1, $2, $3, $4, $5, $6, $7, $8) \
-        AND NOT EXISTS (SELECT 1 FROM notices_read r WHERE r.notice = n.id AND r.person = $9)";
+    UNREAD = "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT DISTINCT n.topic, n.figures, n.href, n.created FROM notices n \
+        WHERE n.recipient IN ($1, $2, $3, $4, $5, $6, $7, $8) \
+        AND NOT EXISTS (SELECT 1 FROM notices_read r WHERE r.notice = n.id AND r.person = $9)) AS told";
     FIND = "SELECT id, cause, recipient, topic, figures, href, created, CAST(0 AS BIGINT) FROM notices WHERE id = $1";
-    READ = "INSERT INTO notices_read (notice, person, at) VALUES ($1, $2, $3) ON CONFLICT (notice, person) DO NOTHING";
+    READ = "INSERT INTO notices_read (notice, person, at) SELECT n.id, $2, $3 FROM notices n JOIN notices o \
+        ON n.created = o.created AND n.topic = o.topic AND n.href = o.href AND n.figures = o.figures WHERE o.id = $1 \
+        ON CONFLICT (notice, person) DO NOTHING";
     READ_ALL = "INSERT INTO notices_read (notice, person, at) SELECT n.id, $1, $2 FROM notices n \
         WHERE n.recipient IN ($3, $4, $5, $6, $7, $8, $9, $10) AND n.created <= $11 \
         AND NOT EXISTS (SELECT 1 FROM notices_read r WHERE r.notice = n.id AND r.person = $12) \
@@ -26,6 +29,8 @@ statements! {
         ON CONFLICT (person) DO UPDATE SET email = excluded.email, phone = excluded.phone, changed = excluded.changed";
 }
 
+/// So many are asked for where one is shown: the same is told to a person and to groups of theirs.
+const TWINS: i64 = 4;
 /// Recipients that one statement names; somebody of more groups is asked about in several.
 const AT_ONCE: usize = 8;
 
@@ -111,14 +116,24 @@ pub async fn of(
         }
         let rows = query
             .bind(before)
-            .bind(limit)
+            .bind(limit.saturating_mul(TWINS))
             .fetch_all(&mut *connection)
             .await?;
         for row in &rows {
             found.push(read_row(row)?);
         }
     }
-    found.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
+    // Somebody who is named and in a group that is named is told once.
+    let key = |notice: &Notice| {
+        let Notice { topic, href, .. } = notice;
+        (topic.clone(), href.clone(), notice.figures.clone())
+    };
+    found.sort_by_cached_key(|a| (std::cmp::Reverse(a.created), key(a), a.id.clone()));
+    found.dedup_by(|next, first| {
+        let same = next.created == first.created && key(next) == key(first);
+        first.read |= same && next.read;
+        same
+    });
     found.truncate(usize::try_from(limit).unwrap_or(0));
     Ok(found)
 }
@@ -160,7 +175,7 @@ pub async fn find(
     Ok(notice.filter(|notice| recipients.contains(&notice.recipient)))
 }
 
-/// Notes that somebody has read a notice.
+/// Notes that somebody has read a notice, also where the same was told to a group of theirs.
 ///
 /// # Errors
 /// The database fails.
@@ -271,4 +286,47 @@ fn read_row(row: &AnyRow) -> Result<Notice, DbError> {
         created: row.try_get(6)?,
         read: row.try_get::<i64, _>(7)? > 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Db;
+
+    #[tokio::test]
+    async fn what_is_told_to_a_person_and_to_their_group_is_one_notice_and_read_once() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("portal.db").display());
+        let db = Db::open(&url.parse().unwrap()).await.unwrap();
+        let mut connection = db.acquire().await.unwrap();
+        let me = ["User/o".to_owned(), "Group/g".to_owned()];
+        for (cause, to, title, at) in [
+            ("a", "User/o", "一", 1),
+            ("a", "Group/g", "一", 1),
+            ("b", "Group/g", "二", 2),
+            ("c", "User/else", "一", 1),
+        ] {
+            let cause = format!("{cause}/{to}");
+            let content = ("delivered", title, "/requests/a/b");
+            assert!(
+                put(&mut connection, (&cause, to), content, at)
+                    .await
+                    .unwrap()
+            );
+        }
+        let told = of(&mut connection, "o", &me, (i64::MAX, 10)).await.unwrap();
+        let titles: Vec<_> = told.iter().map(|notice| notice.figures.as_str()).collect();
+        assert_eq!(titles, ["二", "一"]);
+        assert_eq!(unread(&mut connection, "o", &me).await.unwrap(), 2);
+        read(&mut connection, "o", &told[1].id, 3).await.unwrap();
+        assert_eq!(unread(&mut connection, "o", &me).await.unwrap(), 1);
+        let told = of(&mut connection, "o", &me, (i64::MAX, 10)).await.unwrap();
+        assert!(told[1].read && !told[0].read);
+        let other = ["Group/g".to_owned()];
+        assert_eq!(
+            unread(&mut connection, "p", &other).await.unwrap(),
+            2,
+            "for nobody else"
+        );
+    }
 }

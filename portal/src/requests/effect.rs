@@ -38,6 +38,18 @@ pub struct Effect {
     pub money: Option<(String, bool)>,
 }
 
+impl Effect {
+    /// Whether nothing of it can be said yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pools.is_empty()
+            && self.grants.is_empty()
+            && self.orders.is_empty()
+            && self.costs.is_empty()
+            && self.problems.is_empty()
+    }
+}
+
 /// Something that stands against an application.
 #[derive(Clone, Debug)]
 pub struct Against {
