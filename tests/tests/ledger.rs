@@ -15,6 +15,9 @@ use portal::audit::verify::verify;
 use portal::db::{Db, audit};
 use sqlx::AssertSqlSafe;
 
+#[path = "ledger/commands.rs"]
+mod commands;
+
 const SOON: Duration = Duration::from_mins(1);
 const OPERATOR: &str = "system:serviceaccount:qipan-system:qipan-operator";
 
