@@ -124,3 +124,70 @@ pub async fn prove(
     let set = set_cookie(&state, state.cookie_name(), &token, seconds);
     Ok((set, Redirect::to(safe_next(&proof.next))).into_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use crate::attachments::tests::database;
+    use crate::router::tests::{Browser, token, with_records};
+
+    /// The same browser, whose person proved who they are so many minutes ago.
+    async fn proved(dir: &tempfile::TempDir, minutes: i64) -> Browser {
+        let browser = with_records(dir, |_| true, "administrator").await;
+        let db = database(dir).await;
+        let (digest, contents): (String, String) =
+            sqlx::query_as("SELECT digest, contents FROM sessions ORDER BY began DESC LIMIT 1")
+                .fetch_one(db.pool())
+                .await
+                .unwrap();
+        let mut contents: serde_json::Value = serde_json::from_str(&contents).unwrap();
+        let at = contents["authenticated"].as_i64().unwrap() - minutes * 60_000_000;
+        contents["authenticated"] = at.into();
+        sqlx::query("UPDATE sessions SET contents = $1 WHERE digest = $2")
+            .bind(contents.to_string())
+            .bind(digest)
+            .execute(db.pool())
+            .await
+            .unwrap();
+        browser
+    }
+
+    /// What gives rights or ways in takes a proof of the last minutes; a form that was opened with one may be sent a while later.
+    #[tokio::test]
+    async fn an_old_proof_opens_nothing_risky_and_leads_to_a_new_one() {
+        let (members, token_form) = ("/tenants/renshe/members", "title=t&scope=read&days=1");
+        for (minutes, shown, sent) in [(0, true, true), (11, false, true), (31, false, false)] {
+            let dir = tempfile::TempDir::new().unwrap();
+            let browser = proved(&dir, minutes).await;
+            for (path, form) in [
+                ("/tokens", "action=\"/tokens\""),
+                (members, "/members/add\""),
+            ] {
+                let (_, _, page) = browser.get(path).await;
+                assert_eq!(
+                    page.contains(form),
+                    shown,
+                    "{path} after {minutes} minutes: {page}"
+                );
+                let leads = page.contains(&format!("/sign-in/again?next={path}"));
+                assert_eq!(leads, !shown, "{path} after {minutes} minutes");
+            }
+            let (_, _, page) = browser.get("/sessions").await;
+            for (path, fields) in [
+                ("/tokens", token_form),
+                ("/tenants/renshe/members/add", "kind=User&name=a"),
+            ] {
+                let (status, leads, _) = browser
+                    .send(path, &format!("{fields}&token={}", token(&page)))
+                    .await;
+                let led =
+                    status == StatusCode::SEE_OTHER && leads.starts_with("/sign-in/again?next=");
+                assert_eq!(
+                    led, !sent,
+                    "{path} after {minutes} minutes: {status} {leads}"
+                );
+            }
+        }
+    }
+}

@@ -19,6 +19,8 @@ use crate::error::AppError;
 use crate::export::{self, Table};
 use crate::forms::{Fields, token};
 use crate::i18n::Lang;
+use crate::identity::StepUp;
+use crate::identity::step_up::is_recent;
 use crate::live::Visit;
 use crate::page::Page;
 use crate::refusals::Told;
@@ -45,6 +47,8 @@ struct Members {
     owners: Vec<Member>,
     others: Vec<Member>,
     may: bool,
+    /// Where somebody who may proves first who they are; a change of rights takes a recent proof.
+    prove: Option<String>,
     action: String,
     token: String,
     kind: String,
@@ -166,6 +170,7 @@ async fn draw(
     let (state, user) = (&visit.state, &visit.session.user);
     let may = state.access.may(&state.cluster, user, update(name)).await;
     let may = may.map_err(|error| AppError::hub_silent(&state.cluster, &error))?;
+    let recent = is_recent(&visit.session, false, visit.now);
     let called = visible.names.tenant(lang, name).to_owned();
     let count = tenant.spec.owners.len();
     let figures = [("name", called.as_str()), ("n", &count.to_string())];
@@ -185,7 +190,8 @@ async fn draw(
         p,
         owners: owners(lang, &tenant),
         others: others(lang, &tenant),
-        may,
+        may: may && recent,
+        prove: (may && !recent).then(|| format!("/sign-in/again?next={href}/members")),
         action: format!("{href}/members"),
         token: token(&visit.session, &purpose(&tenant)),
         kind: fields.get("kind").to_owned(),
@@ -267,12 +273,13 @@ pub async fn csv(visit: Visit, Path(name): Path<String>) -> Result<Response, App
 
 type Change = fn(&[Subject], &Subject) -> Result<Vec<Subject>, Wrong>;
 
-/// Adds a manager, as the person.
+/// Adds a manager, as the person, who has proved a short while ago who they are.
 ///
 /// # Errors
 /// There is no such tenant, the form is not this session's, or the hub gives no answer.
 pub async fn add(
     visit: Visit,
+    StepUp(_): StepUp,
     Path(name): Path<String>,
     headers: HeaderMap,
     fields: Fields,
@@ -286,6 +293,7 @@ pub async fn add(
 /// As of [`add`].
 pub async fn remove(
     visit: Visit,
+    StepUp(_): StepUp,
     Path(name): Path<String>,
     headers: HeaderMap,
     fields: Fields,
