@@ -336,6 +336,16 @@ fn back(open: &Open) -> &'static str {
     }
 }
 
+/// Whether nothing is missing any more.
+fn is_ready(open: &Open) -> bool {
+    let steps = Step::of(&open.form);
+    let done = |step: &Step| {
+        step.wrongs(open.lang(), &open.form, &open.ground)
+            .is_empty()
+    };
+    steps.iter().all(done)
+}
+
 /// Where the wizard goes on after a step.
 fn next_task(open: &Open, step: Step) -> String {
     if !back(open).is_empty() {
@@ -347,6 +357,7 @@ fn next_task(open: &Open, step: Step) -> String {
         .skip(1);
     match steps.find(|step| step.is_untouched(&open.form)) {
         Some(next) => format!("{}/{}", open.home(), next.code()),
+        None if is_ready(open) => format!("{}/check", open.home()),
         None => open.home(),
     }
 }

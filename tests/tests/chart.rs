@@ -17,8 +17,10 @@ use serde_json::{Value, json};
 
 const NAMESPACE: &str = "qipan-system";
 /// Everything that is off by default, switched on.
-const ALL: [&str; 14] = [
+const ALL: [&str; 16] = [
     "hubIsMember=true",
+    "operator.wayIn.secretName=operator-way-in",
+    "portal.notifications.secretName=portal-notifications",
     "portal.replicas=2",
     "portal.database.secretName=portal-database",
     "portal.demo=true",
