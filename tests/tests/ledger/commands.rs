@@ -37,12 +37,11 @@ async fn the_ledger_is_exported_archived_backed_up_and_restored_by_its_commands(
     hub.wait_anchored().await?;
     let proof = hub.verify()?;
     ensure!(proof.contains("intact"), "{proof}");
+    let rows = hub.rows().await?;
     ensure!(
-        hub.rows().await?.iter().all(|row| row
-            .algorithm
-            .to_string()
-            .to_lowercase()
-            .contains("sm3"))
+        rows.iter().all(|row| row.algorithm == "sm3"),
+        "{}",
+        told(&rows)
     );
     let dir = hub.testbed.dir();
     let path = |name: &str| dir.join(name).display().to_string();
@@ -86,7 +85,13 @@ async fn the_ledger_is_exported_archived_backed_up_and_restored_by_its_commands(
     let why = refusal(hub.portal(&[&archive[..], &[folder.as_str()]].concat()))?;
     ensure!(why.contains("180"), "{why}");
     ensure!(!dir.join("segments").exists());
-    // A backup of one moment, and everything of it in an empty database.
+    restores(&hub).await
+}
+
+/// A backup of one moment, and everything of it in an empty database.
+async fn restores(hub: &Hub) -> Result<()> {
+    let dir = hub.testbed.dir();
+    let path = |name: &str| dir.join(name).display().to_string();
     let rows = hub.rows().await?;
     hub.portal(&["db", "backup", "--to", &path("backup.jsonl")])?;
     let restored = format!("sqlite:{}", dir.join("restored.db").display());
