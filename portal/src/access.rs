@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crds::approval::Stage;
+use crds::condition::{ConditionType, Conditions};
 use crds::governance_profile::Thresholds;
 use crds::keys::{tenant_namespace, tenant_of_namespace};
 use crds::offices::Office;
@@ -124,6 +125,8 @@ pub struct Visible {
     pub requests: Scope,
     /// What they have a part in.
     pub duties: Duties,
+    /// What the operator found about the offices of administrators: for those who audit.
+    pub findings: Conditions,
     /// The kinds that may be listed everywhere.
     pub general: BTreeSet<Kind>,
     /// What things are called, also some of which no more than the name may be known.
@@ -323,9 +326,24 @@ impl Access {
         let requests = self
             .scope(cluster, user, Kind::ResourceRequest, asked)
             .await?;
+        let profile = cluster.profile();
+        let found = profile.as_ref().and_then(|profile| profile.status.as_ref());
         Ok(Visible {
             requests,
             duties,
+            findings: found
+                .filter(|_| duties.audits)
+                .map(|status| {
+                    Conditions(
+                        status
+                            .conditions
+                            .get(ConditionType::OfficesApart)
+                            .cloned()
+                            .into_iter()
+                            .collect(),
+                    )
+                })
+                .unwrap_or_default(),
             unasked: self.unasked(user),
             general: general.kinds(),
             names: general.names(cluster, &platforms, &tenants),
@@ -341,8 +359,7 @@ impl Access {
             tenant_names,
             quotas,
             all_quotas,
-            thresholds: cluster
-                .profile()
+            thresholds: profile
                 .map(|profile| profile.spec.thresholds)
                 .unwrap_or_default(),
         })

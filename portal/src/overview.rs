@@ -259,7 +259,8 @@ fn freshness(lang: Lang, visible: &Visible, now: Timestamp) -> Option<Tile> {
 pub fn notices(wording: &Wording, visible: &Visible) -> Vec<Notice> {
     let code = wording.lang.code();
     let today = ages::today(wording.now);
-    let mut notices = Vec::new();
+    let offices = wording.lang.t("offices.subject");
+    let mut notices = wording.notices(offices, "/audit", &visible.findings);
     for platform in &visible.platforms {
         let name = platform.spec.display_name.in_language(code);
         let link = format!("/platforms/{}", platform.name_any());

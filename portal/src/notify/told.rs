@@ -2,6 +2,7 @@
 
 mod units;
 
+use crds::condition::ConditionType;
 use crds::keys::tenant_of_namespace;
 use crds::resource_request::chain::{StageState, StageStatus};
 use crds::resource_request::{DecisionOutcome, EventKind, Phase, record};
@@ -46,6 +47,8 @@ pub enum Topic {
     OrderFailed,
     /// It takes longer than it may.
     OrderOverdue,
+    /// The review of an emergency refuses what was made for it.
+    ReviewRejected,
     /// A lease ends soon.
     LeaseEnding,
     /// It has ended: nothing grows.
@@ -83,7 +86,7 @@ pub enum Reach {
 }
 
 /// Who hears of what, and how far it goes.
-pub const TABLE: [(Topic, &[Part], Reach); 21] = [
+pub const TABLE: [(Topic, &[Part], Reach); 22] = [
     (Topic::Submitted, &[Part::Applicant], Reach::Portal),
     (Topic::Turn, &[Part::Deciders], Reach::Everywhere),
     (
@@ -107,6 +110,11 @@ pub const TABLE: [(Topic, &[Part], Reach); 21] = [
     (Topic::OrderDone, &[Part::Owners], Reach::Everywhere),
     (Topic::OrderFailed, &[Part::Owners], Reach::Everywhere),
     (Topic::OrderOverdue, &[Part::Operations], Reach::Everywhere),
+    (
+        Topic::ReviewRejected,
+        &[Part::Applicant, Part::Owners],
+        Reach::Everywhere,
+    ),
     (Topic::LeaseEnding, &[Part::Owners], Reach::Everywhere),
     (Topic::LeaseEnded, &[Part::Owners], Reach::Everywhere),
     (Topic::LeaseShrinking, &[Part::Owners], Reach::Everywhere),
@@ -135,6 +143,7 @@ impl Topic {
             Self::OrderDone => "order-done",
             Self::OrderFailed => "order-failed",
             Self::OrderOverdue => "order-overdue",
+            Self::ReviewRejected => "review-rejected",
             Self::LeaseEnding => "lease-ending",
             Self::LeaseEnded => "lease-ended",
             Self::LeaseShrinking => "lease-shrinking",
@@ -332,6 +341,11 @@ pub fn of_request(request: &ResourceRequest, people: People<'_>) -> Vec<Told> {
         if let Some(topic) = topic {
             teller.tell(topic, "0", Some(outcome.at), &[]);
         }
+    }
+    let reviewed = status.conditions.get(ConditionType::Reviewed);
+    if let Some(refused) = reviewed.filter(|reviewed| reviewed.reason == "ReviewRejected") {
+        let at = Some(refused.last_transition_time);
+        teller.tell(Topic::ReviewRejected, "0", at, &[]);
     }
     of_turn(request, &mut teller);
     teller.told

@@ -294,3 +294,19 @@ fn a_reminder_after_the_decision_is_for_those_who_have_the_work() {
         "nobody decides any more"
     );
 }
+
+#[test]
+fn a_review_that_refuses_an_emergency_is_told_to_who_asked_and_the_units_managers() {
+    let status = json!({ "phase": "Delivered", "conditions": [{
+        "type": "Reviewed", "status": "False", "reason": "ReviewRejected", "lastTransitionTime": "2026-11-05T01:00:00Z",
+    }] });
+    let unit = unit();
+    let people = People {
+        tenant: Some(&unit),
+        operations: &[],
+    };
+    let all = of_request(&request(&status, &json!({})), people);
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0].topic, Topic::ReviewRejected);
+    assert_eq!(all[0].to, [user("o"), user("rsj-clerk")]);
+}
