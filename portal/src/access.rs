@@ -326,44 +326,37 @@ impl Access {
         let requests = self
             .scope(cluster, user, Kind::ResourceRequest, asked)
             .await?;
-        let profile = cluster.profile();
-        let found = profile.as_ref().and_then(|profile| profile.status.as_ref());
+        let sites = general.all(Kind::Site).then(|| cluster.sites());
+        let sites = sites.unwrap_or_default();
         Ok(Visible {
             requests,
             duties,
-            findings: found
-                .filter(|_| duties.audits)
-                .map(|status| {
-                    Conditions(
-                        status
-                            .conditions
-                            .get(ConditionType::OfficesApart)
-                            .cloned()
-                            .into_iter()
-                            .collect(),
-                    )
-                })
-                .unwrap_or_default(),
+            findings: findings(cluster, duties),
             unasked: self.unasked(user),
             general: general.kinds(),
             names: general.names(cluster, &platforms, &tenants),
             platforms,
             all_platforms,
-            sites: if general.all(Kind::Site) {
-                cluster.sites()
-            } else {
-                Vec::new()
-            },
+            sites,
             tenants,
             all_tenants,
             tenant_names,
             quotas,
             all_quotas,
-            thresholds: profile
+            thresholds: cluster
+                .profile()
                 .map(|profile| profile.spec.thresholds)
                 .unwrap_or_default(),
         })
     }
+}
+
+/// What the operator found about the offices of administrators, for those who audit.
+fn findings(cluster: &Cluster, duties: Duties) -> Conditions {
+    let profile = cluster.profile().filter(|_| duties.audits);
+    let status = profile.as_ref().and_then(|profile| profile.status.as_ref());
+    let apart = status.and_then(|status| status.conditions.get(ConditionType::OfficesApart));
+    Conditions(apart.cloned().into_iter().collect())
 }
 
 /// What somebody may see of everybody's.
