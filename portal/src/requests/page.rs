@@ -211,14 +211,19 @@ const fn is_settled(phase: Phase) -> bool {
     )
 }
 
-/// What the request's own condition says of it.
+/// What the request's own conditions say of it: where it stands, and how the review of an emergency does.
 pub(crate) fn said(wording: &Wording, request: &ResourceRequest) -> String {
     let conditions = request.status.as_ref().map(|status| &status.conditions);
-    let ready = conditions.and_then(|c| c.get(crds::ConditionType::Ready));
-    ready.map_or_else(
-        || wording.lang.t("request.waits").to_owned(),
-        |ready| wording.sentence(&ready.reason, &ready.params, &ready.message),
-    )
+    let types = [crds::ConditionType::Ready, crds::ConditionType::Reviewed];
+    let said: Vec<_> = types
+        .into_iter()
+        .filter_map(|type_| conditions?.get(type_))
+        .map(|one| wording.sentence(&one.reason, &one.params, &one.message))
+        .collect();
+    if said.is_empty() {
+        return wording.lang.t("request.waits").to_owned();
+    }
+    said.join(wording.lang.t("sentence.stop"))
 }
 
 /// What it does, by the ground as it is now.
