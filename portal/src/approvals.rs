@@ -25,6 +25,7 @@ use crate::live::{self, Visit, live};
 use crate::page::Page;
 use crate::refusals::Told;
 use crate::requests::{self, standing, words};
+use crate::views::slice::Slice;
 use cards::{Card, Which, card};
 pub(crate) use rights::waiting;
 pub use rights::{Roles, roles};
@@ -115,30 +116,19 @@ async fn page(
     let (all, which) = (waiting.len(), Which::of(&visit.reader));
     waiting.retain(|(request, _)| which.takes(visible, request));
     let total = waiting.len();
-    let page = which.page.min(total.div_ceil(CARDS).max(1));
-    let from = (page - 1) * CARDS;
-    let cards: Vec<_> = waiting
+    let slice = Slice::of(lang, total, CARDS, which.page);
+    let cards = waiting[slice.from..slice.to]
         .iter()
-        .skip(from)
-        .take(CARDS)
-        .map(|(request, roles)| card(visit, &wording, request, roles))
-        .collect();
-    let to = from + cards.len();
-    let figures = [from + usize::from(total > 0), to, total].map(|n| n.to_string());
-    let figures = [
-        ("from", figures[0].as_str()),
-        ("to", &figures[1]),
-        ("total", &figures[2]),
-    ];
+        .map(|(request, roles)| card(visit, &wording, request, roles));
     Ok(Approvals {
         p: visit
             .page(visible, title)
             .under(&[(lang.t("nav.overview"), "/")], lang.t("nav.approvals")),
-        cards,
+        cards: cards.collect(),
         all,
-        shown: lang.say("list.shown", &figures),
-        previous: (page > 1).then(|| which.href(page - 1)),
-        next: (to < total).then(|| which.href(page + 1)),
+        shown: slice.shown,
+        previous: slice.previous.map(|page| which.href(page)),
+        next: slice.next.map(|page| which.href(page)),
         csv: format!("/approvals.csv?{}", which.query(1)),
         which,
         past: past(visit, visible),

@@ -1,11 +1,15 @@
 //! Pages that are kept up to date: a page is made of regions, and each can be fetched alone.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse as _, Response};
 use jiff::Timestamp;
 
 use crate::access::{Access, Visible};
+use crate::cluster::Kind;
 use crate::error::AppError;
 use crate::health::Wording;
 use crate::identity::{Session, Signed};
@@ -64,6 +68,24 @@ impl Visit {
         let (cluster, user) = (&self.state.cluster, &self.session.user);
         let visible = self.access().visible(cluster, user).await;
         visible.map_err(|error| AppError::hub_silent(cluster, &error))
+    }
+
+    /// Those of a kind's objects that the person may list, everywhere or namespace by namespace.
+    ///
+    /// # Errors
+    /// The hub gives no answer.
+    pub async fn listed<K: kube::Resource>(
+        &self,
+        kind: Kind,
+        mut all: Vec<Arc<K>>,
+    ) -> Result<Vec<Arc<K>>, AppError> {
+        let (cluster, user) = (&self.state.cluster, &self.session.user);
+        let namespace = |object: &Arc<K>| object.meta().namespace.clone();
+        let namespaces: BTreeSet<_> = all.iter().filter_map(namespace).collect();
+        let scope = self.access().scope(cluster, user, kind, namespaces).await;
+        let scope = scope.map_err(|error| AppError::hub_silent(cluster, &error))?;
+        all.retain(|object| namespace(object).is_some_and(|namespace| scope.has(&namespace)));
+        Ok(all)
     }
 
     /// The frame of a page with this title.

@@ -1,6 +1,6 @@
 //! Platforms: the list, and the page of one.
 
-pub mod facts;
+mod facts;
 mod parts;
 
 use askama::Template;

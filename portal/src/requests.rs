@@ -26,6 +26,7 @@ use crate::i18n::Lang;
 use crate::live::{self, Visit, live};
 use crate::page::Page;
 use crate::reader::Reader;
+use crate::views::slice::Slice;
 use crate::views::{self, Bar, REQUESTS};
 use crate::wizard::begin::{self, DraftRow};
 use standing::Lamp;
@@ -242,20 +243,11 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
     );
     let all = visible(visit, &visible_);
     let requests = ordered(visit, &visible_, &filter);
-    let total = requests.len();
-    let pages = total.div_ceil(ROWS).max(1);
-    let page = filter.page.clamp(1, pages);
-    let (from, to) = ((page - 1) * ROWS, (page * ROWS).min(total));
-    let rows = requests[from..to]
+    let slice = Slice::of(lang, requests.len(), ROWS, filter.page);
+    let rows = requests[slice.from..slice.to]
         .iter()
         .map(|request| row(visit, &visible_, request))
         .collect();
-    let figures = [from + usize::from(total > 0), to, total].map(|n| n.to_string());
-    let figures = [
-        ("from", figures[0].as_str()),
-        ("to", &figures[1]),
-        ("total", &figures[2]),
-    ];
     let bar = Bar::of(visit, &REQUESTS).await;
     Ok(List {
         p: visit
@@ -279,9 +271,9 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
         .into(),
         tenants: units(lang, &visible_, &all),
         columns: columns(lang, &filter, &bar),
-        shown: lang.say("list.shown", &figures),
-        previous: (page > 1).then(|| bar.asked.page(page - 1)),
-        next: (page < pages).then(|| bar.asked.page(page + 1)),
+        shown: slice.shown,
+        previous: slice.previous.map(|page| bar.asked.page(page)),
+        next: slice.next.map(|page| bar.asked.page(page)),
         narrowed: filter.is_narrow(),
         csv: bar.asked.with("/requests.csv", &[]),
         bar,

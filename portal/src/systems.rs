@@ -1,6 +1,5 @@
 //! Information systems: the list of those that a person may see, and the page of one with what it has and what was asked for it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use askama::Template;
@@ -10,7 +9,7 @@ use crds::InformationSystem;
 use crds::keys::{tenant_namespace, tenant_of_namespace};
 use kube::ResourceExt as _;
 
-use crate::access::{Scope, Visible};
+use crate::access::Visible;
 use crate::cluster::Kind;
 use crate::error::AppError;
 use crate::export::{self, Table};
@@ -18,8 +17,9 @@ use crate::i18n::Lang;
 use crate::live::Visit;
 use crate::objects::{self, AsCode};
 use crate::page::Page;
-use crate::platforms::facts::Fact;
+use crate::platforms::Fact;
 use crate::requests::{self, words};
+use crate::views::slice::Slice;
 use crate::views::{self, Bar, SYSTEMS};
 
 /// Rows of a page of the list.
@@ -82,18 +82,8 @@ struct One {
 /// # Errors
 /// The hub gives no answer.
 pub async fn visible(visit: &Visit) -> Result<Vec<Arc<InformationSystem>>, AppError> {
-    let (state, user) = (&visit.state, &visit.session.user);
-    let mut all = state.cluster.systems();
-    let namespaces: BTreeSet<_> = all.iter().filter_map(|system| system.namespace()).collect();
-    let scope = visit
-        .access()
-        .scope(&state.cluster, user, Kind::InformationSystem, namespaces)
-        .await
-        .map_err(|error| AppError::hub_silent(&state.cluster, &error))?;
-    if let Scope::Some(these) = scope {
-        all.retain(|system| system.namespace().is_some_and(|ns| these.contains(&ns)));
-    }
-    Ok(all)
+    let all = visit.state.cluster.systems();
+    visit.listed(Kind::InformationSystem, all).await
 }
 
 fn tenant(system: &InformationSystem) -> String {
@@ -186,20 +176,8 @@ pub async fn list(visit: Visit) -> Result<Response, AppError> {
     let (visible, lang) = (visit.visible().await?, visit.reader.lang);
     let rows = rows(&visit, &visible).await?;
     let total = rows.len();
-    let pages = total.div_ceil(ROWS).max(1);
-    let page = visit
-        .reader
-        .parameter("page")
-        .parse()
-        .unwrap_or(1)
-        .clamp(1, pages);
-    let (from, to) = ((page - 1) * ROWS, (page * ROWS).min(total));
-    let numbers = [from + usize::from(total > 0), to, total].map(|n| n.to_string());
-    let figures = [
-        ("from", &*numbers[0]),
-        ("to", &numbers[1]),
-        ("total", &numbers[2]),
-    ];
+    let page = visit.reader.parameter("page").parse().unwrap_or(1);
+    let slice = Slice::of(lang, total, ROWS, page);
     let ungraded = rows
         .iter()
         .filter(|row| row.level == lang.t("mlps.none"))
@@ -220,11 +198,11 @@ pub async fn list(visit: Visit) -> Result<Response, AppError> {
         p: visit
             .page(&visible, title)
             .under(&above, lang.t("nav.systems")),
-        rows: rows.into_iter().skip(from).take(ROWS).collect(),
+        rows: rows.into_iter().skip(slice.from).take(ROWS).collect(),
         q: visit.reader.parameter("q"),
-        shown: lang.say("list.shown", &figures),
-        previous: (page > 1).then(|| bar.asked.page(page - 1)),
-        next: (page < pages).then(|| bar.asked.page(page + 1)),
+        shown: slice.shown,
+        previous: slice.previous.map(|page| bar.asked.page(page)),
+        next: slice.next.map(|page| bar.asked.page(page)),
         csv: bar.asked.with("/systems.csv", &[]),
         bar,
     };

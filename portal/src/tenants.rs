@@ -25,6 +25,7 @@ use crate::live::{self, Visit, live};
 use crate::objects::{self, AsCode};
 use crate::page::Page;
 use crate::platforms::Fact;
+use crate::views::slice::Slice;
 use crate::views::{self, Bar, TENANTS};
 use crate::way_in;
 use grants::{Budget, GrantRow, PlatformGroup};
@@ -118,8 +119,7 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
     let (visible, lang, filter) = (visit.visible().await?, visit.reader.lang, filter(visit));
     let names = names(&visible, &filter);
     let (all, total) = (visible.tenant_names.len(), names.len());
-    let pages = total.div_ceil(ROWS).max(1);
-    let page = filter.page.clamp(1, pages);
+    let slice = Slice::of(lang, total, ROWS, filter.page);
     let levels = [Level::Province, Level::City, Level::County, Level::Town];
     let bar = Bar::of(visit, &TENANTS).await;
     let count = lang.count("count.tenants", all);
@@ -134,29 +134,20 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
             ],
         ),
     };
-    let (from, to) = ((page - 1) * ROWS, (page * ROWS).min(total));
-    let shown = lang.say(
-        "list.shown",
-        &[
-            ("from", &(from + usize::from(total > 0)).to_string()),
-            ("to", &to.to_string()),
-            ("total", &total.to_string()),
-        ],
-    );
     Ok(List {
         p: visit
             .page(&visible, title)
             .under(&[(lang.t("nav.overview"), "/")], lang.t("nav.tenants")),
-        rows: names[from..to]
+        rows: names[slice.from..slice.to]
             .iter()
             .map(|name| row(lang, &visible, name))
             .collect(),
         levels: levels
             .map(|level| (level.as_str(), level_word(lang, level)))
             .into(),
-        shown,
-        previous: (page > 1).then(|| bar.asked.page(page - 1)),
-        next: (page < pages).then(|| bar.asked.page(page + 1)),
+        shown: slice.shown,
+        previous: slice.previous.map(|page| bar.asked.page(page)),
+        next: slice.next.map(|page| bar.asked.page(page)),
         filtered: !filter.q.is_empty() || !filter.level.is_empty(),
         csv: bar.asked.with("/tenants.csv", &[]),
         bar,

@@ -3,6 +3,7 @@
 
 pub mod act;
 pub mod query;
+pub mod slice;
 
 use std::time::Duration;
 

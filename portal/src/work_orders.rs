@@ -4,7 +4,6 @@
 pub mod page;
 pub mod report;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use askama::Template;
@@ -15,7 +14,7 @@ use crds::keys::tenant_of_namespace;
 use crds::work_order::{OrderState, Purpose};
 use kube::ResourceExt as _;
 
-use crate::access::{Scope, Visible};
+use crate::access::Visible;
 use crate::cluster::Kind;
 use crate::error::AppError;
 use crate::export::{self, Table};
@@ -23,6 +22,7 @@ use crate::health::{Health, Wording};
 use crate::i18n::Lang;
 use crate::live::{self, Visit, live};
 use crate::page::Page;
+use crate::views::slice::Slice;
 use crate::views::{self, Bar, ORDERS};
 
 /// Rows of a page of the list.
@@ -83,21 +83,8 @@ live!(List: "banners" => as_banners, "list" => as_list);
 /// # Errors
 /// The hub gives no answer.
 pub async fn visible(visit: &Visit) -> Result<Vec<Arc<WorkOrder>>, AppError> {
-    let (state, user) = (&visit.state, &visit.session.user);
-    let mut orders = state.cluster.orders();
-    let namespaces: BTreeSet<_> = orders
-        .iter()
-        .filter_map(|order| order.namespace())
-        .collect();
-    let scope = visit
-        .access()
-        .scope(&state.cluster, user, Kind::WorkOrder, namespaces)
-        .await
-        .map_err(|error| AppError::hub_silent(&state.cluster, &error))?;
-    if let Scope::Some(these) = scope {
-        orders.retain(|order| order.namespace().is_some_and(|ns| these.contains(&ns)));
-    }
-    Ok(orders)
+    let all = visit.state.cluster.orders();
+    visit.listed(Kind::WorkOrder, all).await
 }
 
 /// How an order is shown.
@@ -186,15 +173,9 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
     let rows = rows(visit, &visible).await?;
     let (q, state) = (visit.reader.parameter("q"), visit.reader.parameter("state"));
     let total = rows.len();
-    let pages = total.div_ceil(ROWS).max(1);
-    let page = visit
-        .reader
-        .parameter("page")
-        .parse()
-        .unwrap_or(1)
-        .clamp(1, pages);
+    let page = visit.reader.parameter("page").parse().unwrap_or(1);
+    let slice = Slice::of(lang, total, ROWS, page);
     let bar = Bar::of(visit, &ORDERS).await;
-    let (from, to) = ((page - 1) * ROWS, (page * ROWS).min(total));
     let open = rows
         .iter()
         .filter(|row| matches!(row.health, Health::Progress | Health::Attention));
@@ -209,22 +190,16 @@ pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, 
             ],
         ),
     };
-    let numbers = [from + usize::from(total > 0), to, total].map(|n| n.to_string());
-    let figures = [
-        ("from", &*numbers[0]),
-        ("to", &*numbers[1]),
-        ("total", &*numbers[2]),
-    ];
     let states = STATES.map(|state| (format!("{state:?}"), state_word(lang, state)));
     Ok(List {
         p: visit
             .page(&visible, title)
             .under(&[(lang.t("nav.overview"), "/")], lang.t("nav.orders")),
-        rows: rows.into_iter().skip(from).take(ROWS).collect(),
+        rows: rows.into_iter().skip(slice.from).take(ROWS).collect(),
         states: states.into(),
-        shown: lang.say("list.shown", &figures),
-        previous: (page > 1).then(|| bar.asked.page(page - 1)),
-        next: (page < pages).then(|| bar.asked.page(page + 1)),
+        shown: slice.shown,
+        previous: slice.previous.map(|page| bar.asked.page(page)),
+        next: slice.next.map(|page| bar.asked.page(page)),
         narrowed: !q.is_empty() || !state.is_empty(),
         csv: bar.asked.with("/work-orders.csv", &[]),
         bar,
