@@ -39,6 +39,12 @@ pub fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// What somebody typed, without what nobody sees: a title that turns the direction of writing says something else than it is.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    text.replace(|c| is_hidden(c) && !"\n\r\t".contains(c), "")
+}
+
 /// The fields of a form, in order; a name may come several times.
 #[derive(Clone, Debug, Default)]
 pub struct Fields(pub Vec<(String, String)>);
@@ -90,7 +96,9 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     async fn from_request(request: Request, state: &S) -> Result<Self, AppError> {
         let form = Form::<Vec<(String, String)>>::from_request(request, state).await;
         // Too large, cut off, or no form at all: whatever it is, nothing of it was done.
-        form.map(|Form(fields)| Self(fields)).map_err(|rejection| {
+        let seen = |(name, value): (String, String)| (name, visible(&value));
+        let fields = |Form(fields): Form<Vec<_>>| Self(fields.into_iter().map(seen).collect());
+        form.map(fields).map_err(|rejection| {
             tracing::debug!(error = %rejection, "a form cannot be read");
             match rejection.into_response().status() {
                 StatusCode::PAYLOAD_TOO_LARGE => AppError::FormTooLarge,
@@ -103,6 +111,17 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nobody_sees_is_taken_out_of_what_is_typed() {
+        for (typed, kept) in [
+            ("扩容\u{202e}fdp.exe\u{2069}", "扩容fdp.exe"),
+            ("第一行\r\n\t第二行\u{0}\u{7}", "第一行\r\n\t第二行"),
+            ("𠮷野家👨‍👩‍👧 café", "𠮷野家👨‍👩‍👧 café"),
+        ] {
+            assert_eq!(visible(typed), kept);
+        }
+    }
 
     #[test]
     fn a_token_is_good_for_one_session_and_one_purpose() {

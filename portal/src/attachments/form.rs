@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 
 use super::{File, LARGEST, MOST, Wrong};
 use crate::error::AppError;
-use crate::forms::Fields;
+use crate::forms::{Fields, visible};
 
 /// The largest form with files, in bytes. What is read beyond the files that may be taken is thrown away, so that somebody whose
 /// file is too large is told so instead of losing the connection.
@@ -98,7 +98,7 @@ impl Sent {
         }
         match file {
             None => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let text = visible(&String::from_utf8_lossy(&bytes));
                 self.fields.0.push((name, text));
             }
             // A field for files in which none was chosen.

@@ -207,7 +207,7 @@ async fn views_are_their_owners_few_and_have_names() {
             .ends_with("done=view-saved")
     );
     let long = "%E5%BE%85".repeat(41);
-    for bad in ["", "+", "a%0Ab", "a%00", "%E2%80%AEa", &long] {
+    for bad in ["", "+", "a%0Ab", "%00", "%E2%80%AE", &long] {
         let href = send(&owner, "/costs", &format!("what=save&name={bad}")).await;
         assert!(href.contains("view-wrong=name"), "{bad} {href}");
     }

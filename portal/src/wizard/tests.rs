@@ -126,6 +126,27 @@ async fn what_is_typed_is_shown_in_its_effect_and_not_kept() {
     assert_eq!(status, StatusCode::BAD_REQUEST, "a form without its token");
 }
 
+/// Rare characters (GB 18030), emoji and marks that turn the direction of writing, from the form to the list.
+#[tokio::test]
+async fn a_title_keeps_every_character_that_is_seen_and_none_that_is_not() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_records(&dir, anything, "owner").await;
+    let item = begun(&browser).await;
+    let path = format!("{}/basics", item.split("/items/").next().unwrap());
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("title", "𠮷㐂📱\u{202e}扩容\u{2066}")
+        .append_pair("justification", "a");
+    let (status, _, _) = fill(&browser, &path, &form.finish()).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let (_, _, page) = browser.get(&path).await;
+    assert!(page.contains("value=\"𠮷㐂📱扩容\""), "{page}");
+    let (_, _, list) = browser.get("/requests").await;
+    assert!(
+        list.contains("𠮷㐂📱扩容") && !list.contains('\u{202e}'),
+        "{list}"
+    );
+}
+
 #[tokio::test]
 async fn a_stale_tab_is_told_and_keeps_what_it_says() {
     let dir = tempfile::TempDir::new().unwrap();
