@@ -40,7 +40,7 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// What programs send is a few fields.
 const API_BYTES: usize = 64 * 1024;
 /// No page takes longer.
-const PAGE_SECONDS: Duration = Duration::from_secs(20);
+pub(crate) const PAGE_SECONDS: Duration = Duration::from_secs(20);
 /// But files go up over slow lines.
 const UPLOAD_MINUTES: Duration = Duration::from_mins(3);
 

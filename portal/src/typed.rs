@@ -13,6 +13,7 @@ use http::header::CONTENT_TYPE;
 use crate::error::AppError;
 use crate::forms::{Fields, TOKEN};
 use crate::i18n::Lang;
+use crate::router::PAGE_SECONDS;
 
 /// The largest form, in bytes: ten thousand lines reach the rule that says how many characters there may be.
 pub const BODY: usize = 2_000_000;
@@ -60,7 +61,7 @@ impl Typed {
 /// Reads a form before it is handled; gives the request as it was, and what it says.
 ///
 /// # Errors
-/// It is larger than [`BODY`], or was cut off.
+/// It is larger than [`BODY`], was cut off, or takes longer than a page may.
 pub async fn overheard(request: Request) -> Result<(Request, Option<Typed>), AppError> {
     let kind = request.headers().get(CONTENT_TYPE);
     let form = kind.is_some_and(|kind| {
@@ -73,7 +74,9 @@ pub async fn overheard(request: Request) -> Result<(Request, Option<Typed>), App
     let action = request.uri().path_and_query();
     let action = action.map_or("/", |path| path.as_str()).to_owned();
     let (parts, body) = request.into_parts();
-    let bytes = to_bytes(body, BODY).await.map_err(|error| {
+    // It is read before anything that bounds a page's time.
+    let bytes = tokio::time::timeout(PAGE_SECONDS, to_bytes(body, BODY)).await;
+    let bytes = bytes.map_err(|_| AppError::TooSlow)?.map_err(|error| {
         tracing::debug!(%error, "a form is too large or was cut off");
         AppError::FormTooLarge
     })?;

@@ -82,6 +82,27 @@ async fn send(
     browser.post(path, &form).await
 }
 
+/// The YAML on a page.
+fn yaml_of(page: &Answer) -> Result<String> {
+    let text = page
+        .body
+        .split("<pre")
+        .nth(1)
+        .and_then(|rest| rest.split_once('>'));
+    let text = text.and_then(|(_, rest)| rest.split("</pre>").next());
+    let mut text = text.context("no YAML")?.to_owned();
+    for (entity, letter) in [
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#38;", "&"),
+    ] {
+        text = text.replace(entity, letter);
+    }
+    Ok(text)
+}
+
 /// Writes an application step by step; gives the address of its draft.
 async fn draft(owner: &mut Browser) -> Result<String> {
     let begin = [
@@ -173,6 +194,11 @@ async fn a_department_asks_through_the_wizard_and_however_often_it_clicks_it_is_
             && spec.application.system.as_deref() == Some("zhrs")
     );
     files::given_with_the_application(&world, &stored[0], &request).await?;
+    let promised: crds::ResourceRequest = serde_yaml::from_str(&yaml_of(&check)?)?;
+    ensure!(
+        promised.spec == stored[0].spec && promised.metadata.name == stored[0].metadata.name,
+        "what the page gives to kubectl is what the button writes: {promised:?}"
+    );
     let systems: Api<crds::InformationSystem> = Api::namespaced(world.hub.clone(), HOME);
     ensure!(systems.get("zhrs").await?.spec.mlps_level == Some(3));
     ensure!(

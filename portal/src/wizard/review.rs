@@ -69,6 +69,8 @@ struct Check {
     errors: Vec<(String, String)>,
     hidden: Vec<(&'static str, String)>,
     home: String,
+    /// What submitting writes, as YAML.
+    yaml: String,
 }
 
 /// The task list.
@@ -214,6 +216,8 @@ fn check_page(open: &Open) -> Check {
     });
     let errors: Vec<_> = errors.collect();
     let effect = Effect::of(&open.wording, &open.ground, &application, &preview);
+    let me = &open.visit.session.user.name;
+    let request = new_request(me, (&open.form.tenant, &name_of(open)), application);
     let fine = errors.is_empty() && effect.problems.is_empty() && nobody.is_none();
     let title = lang.t(if fine {
         "wizard.check.title"
@@ -229,6 +233,7 @@ fn check_page(open: &Open) -> Check {
         errors,
         hidden: open.hidden(),
         home: open.home(),
+        yaml: serde_yaml::to_string(&request).unwrap_or_default(),
     }
 }
 
@@ -422,9 +427,19 @@ pub async fn submission(
     (tenant, name): (&str, String),
     application: Application,
 ) -> Result<ResourceRequest, WriteError> {
+    let request = new_request(&author.user.name, (tenant, &name), application);
+    cluster.create(author, &request).await
+}
+
+/// An application as its applicant submits it.
+fn new_request(
+    applicant: &str,
+    (tenant, name): (&str, &str),
+    application: Application,
+) -> ResourceRequest {
     let spec = ResourceRequestSpec {
         classified: false,
-        applicant: Some(author.user.name.clone()),
+        applicant: Some(applicant.to_owned()),
         application,
         decisions: Vec::new(),
         opinions: Vec::new(),
@@ -435,9 +450,9 @@ pub async fn submission(
         acceptance: Vec::new(),
         rating: Vec::new(),
     };
-    let mut request = ResourceRequest::new(&name, spec);
+    let mut request = ResourceRequest::new(name, spec);
     request.metadata.namespace = Some(tenant_namespace(tenant));
-    cluster.create(author, &request).await
+    request
 }
 
 fn new_system(open: &Open, namespace: &str) -> Option<InformationSystem> {
