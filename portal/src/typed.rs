@@ -3,9 +3,8 @@
 //!
 //! A form that is judged says itself what is wrong with it, with everything in its fields; this is for what never got so far.
 
-use axum::Form;
 use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequest as _, Request};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::Method;
 use http::header::CONTENT_TYPE;
@@ -80,11 +79,9 @@ pub async fn overheard(request: Request) -> Result<(Request, Option<Typed>), App
         tracing::debug!(%error, "a form is too large or was cut off");
         AppError::FormTooLarge
     })?;
-    let again = Request::from_parts(parts.clone(), Body::from(bytes.clone()));
-    let read = Request::from_parts(parts, Body::from(bytes));
-    let fields = Form::<Vec<(String, String)>>::from_request(read, &()).await;
-    let typed = fields.ok().map(|Form(fields)| Typed { action, fields });
-    Ok((again, typed))
+    let fields = url::form_urlencoded::parse(&bytes).into_owned().collect();
+    let again = Request::from_parts(parts, Body::from(bytes));
+    Ok((again, Some(Typed { action, fields })))
 }
 
 #[cfg(test)]

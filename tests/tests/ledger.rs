@@ -94,6 +94,12 @@ impl Hub {
         tools::run(&mut kubectl)
     }
 
+    /// Who `kubectl` is.
+    fn whoami(&self) -> Result<String> {
+        let name = "jsonpath={.status.userInfo.username}";
+        self.kubectl(&["auth", "whoami", "-o", name], "")
+    }
+
     fn portal(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(tools::binary("qipan-portal")?);
         command
@@ -195,13 +201,7 @@ fn who(row: &Row) -> (&str, &str) {
 async fn a_change_names_who_made_it_whichever_way_it_came() -> Result<()> {
     let hub = Hub::start().await?;
     let _operator = Operator::start(&hub.testbed, Options::default()).await?;
-    let whoami = [
-        "auth",
-        "whoami",
-        "-o",
-        "jsonpath={.status.userInfo.username}",
-    ];
-    let me = hub.kubectl(&whoami, "")?;
+    let me = hub.whoami()?;
     hub.kubectl(&["apply"], &tenant("shuiwu"))?;
     hub.level("shuiwu", "County")?;
     let refused = hub.kubectl(

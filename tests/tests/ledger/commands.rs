@@ -119,13 +119,7 @@ async fn restores(hub: &Hub) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_acts_as_somebody_else_is_named_by_their_own_name() -> Result<()> {
     let hub = Hub::start().await?;
-    let whoami = [
-        "auth",
-        "whoami",
-        "-o",
-        "jsonpath={.status.userInfo.username}",
-    ];
-    let me = hub.kubectl(&whoami, "")?;
+    let me = hub.whoami()?;
     hub.kubectl(&["apply"], &tenant("shuiwu"))?;
     let patch = r#"{"spec":{"level":"County"}}"#;
     let by = ["--as=shuiwu-head", "--as-group=system:masters"];
