@@ -13,6 +13,7 @@ use crate::figures::Unit;
 use crate::health::Health;
 use crate::i18n::Lang;
 use crate::ledger::{Certainty, Ledger};
+use crate::shown::escaped;
 
 /// What a part of a bar means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,13 +253,6 @@ pub fn share(lang: Lang, name: &str, percent: i64) -> String {
 #[must_use]
 pub fn exact(lang: Lang, name: &str, amount: Quantity) -> String {
     Unit::of(name, amount).exact(lang, amount)
-}
-
-pub(crate) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]

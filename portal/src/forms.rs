@@ -31,12 +31,13 @@ fn derived(secret: &str, purpose: &str) -> String {
     hex(&digest.finalize())
 }
 
-/// A character that nobody sees and that may hide what a name says: control characters, and marks that turn the direction of
-/// writing.
+/// A character that nobody sees and that may hide what a name says: control characters, marks that turn the direction of
+/// writing, and those that have no width. What joins letters and emoji stays: they are drawn otherwise without it.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let has_no_width = matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    c.is_control() || turns || has_no_width
 }
 
 /// What somebody typed, without what nobody sees: a title that turns the direction of writing says something else than it is.

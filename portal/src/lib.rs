@@ -48,6 +48,7 @@ pub mod requests;
 pub mod router;
 pub mod search;
 pub mod server;
+pub mod shown;
 pub mod state;
 pub mod systems;
 pub mod telemetry;

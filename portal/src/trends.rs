@@ -14,7 +14,6 @@ use kube::ResourceExt as _;
 
 use crate::access::Visible;
 use crate::ages;
-use crate::charts::escaped;
 use crate::db::history::{Grain, Point};
 use crate::db::{Db, DbError, micros};
 use crate::error::AppError;
@@ -24,6 +23,7 @@ use crate::history::{self, Figure};
 use crate::i18n::Lang;
 use crate::live::Visit;
 use crate::page::Page;
+use crate::shown::escaped;
 
 /// The picture's size.
 const WIDTH: f64 = 640.0;

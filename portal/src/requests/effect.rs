@@ -9,11 +9,11 @@ use crds::resource_request::{Application, Item};
 
 use super::words;
 use crate::ages;
-use crate::charts::escaped;
 use crate::costs::reckon::{self, Line};
 use crate::figures::resource_word;
 use crate::ground::Ground;
 use crate::health::Wording;
+use crate::shown::escaped;
 
 /// What an application does.
 #[derive(Clone, Debug, Default)]
