@@ -35,6 +35,8 @@ pub use kind::Kind;
 
 /// A call that has not answered by then counts as failed. (kube sets no read timeout of its own.)
 const DEADLINE: Duration = Duration::from_secs(3);
+/// So long a page that follows a write waits for the caches.
+const SEEN: Duration = Duration::from_secs(5);
 /// How often the hub is asked whether it is there.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// Seconds without contact from which on pages say how old they are.
@@ -214,6 +216,14 @@ impl Cluster {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.freshness.changes.subscribe()
+    }
+
+    /// Waits until the caches have what was just written: the page that follows would not find it. Not for long, since it is
+    /// written all the same.
+    pub async fn has(&self, seen: impl Fn(&Self) -> bool) {
+        let mut changes = self.changes();
+        let seen = async { while !seen(self) && changes.changed().await.is_ok() {} };
+        let _late = tokio::time::timeout(SEEN, seen).await;
     }
 
     /// Asks the API server whether a person may do something.

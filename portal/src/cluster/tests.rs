@@ -113,3 +113,18 @@ async fn an_impersonated_call_names_the_person_the_groups_and_the_request() {
     assert!(hub.impersonated(&nobody, "r-17").is_err());
     assert!(hub.impersonated(&user, "a\nb").is_err());
 }
+
+#[tokio::test]
+async fn what_follows_a_write_waits_until_the_caches_have_it() {
+    use futures::FutureExt as _;
+    let hub = hub(&[], |_| true);
+    let there = AtomicBool::new(false);
+    let mut waiting = std::pin::pin!(hub.has(|_| there.load(Ordering::Relaxed)));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    hub.freshness.changed();
+    assert!(waiting.as_mut().now_or_never().is_none(), "another object");
+    there.store(true, Ordering::Relaxed);
+    hub.freshness.changed();
+    assert!(waiting.now_or_never().is_some());
+    assert!(hub.has(|_| true).now_or_never().is_some(), "it was there");
+}

@@ -386,7 +386,9 @@ pub async fn submit(
         }
     };
     // The request is there; where the database is away, the draft leads to it again until `attachments/keeper.rs` ends it.
-    let uid = request.uid().unwrap_or_default();
+    let (uid, cluster) = (request.uid().unwrap_or_default(), &open.visit.state.cluster);
+    // A second click that finds no draft looks for the request, as the page of it does.
+    cluster.has(|hub| submitted(hub, &me, &id).is_some()).await;
     if let Err(error) = attachments::hand_over(&open.visit.records()?.db, (&me, &id), &uid).await {
         tracing::warn!(%error, "a draft that was submitted stays for a while");
     }

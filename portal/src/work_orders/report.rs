@@ -212,7 +212,10 @@ pub async fn send(visit: Visit, headers: HeaderMap, fields: Fields) -> Result<Re
         // A second click finds what the first one made.
         Ok(_) | Err(WriteError::Exists) => {
             let tenant = tenant_of_namespace(&namespace).unwrap_or_default();
-            let name = fields.get("name");
+            let (name, cluster) = (fields.get("name"), &visit.state.cluster);
+            cluster
+                .has(|hub| hub.order(&namespace, name).is_some())
+                .await;
             Ok(
                 Redirect::to(&format!("/work-orders/{tenant}/{name}?done=reported"))
                     .into_response(),
