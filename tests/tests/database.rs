@@ -7,6 +7,8 @@
 
 #[path = "database/chain.rs"]
 mod chain;
+#[path = "database/forge.rs"]
+mod forge;
 #[path = "database/kept.rs"]
 mod kept;
 #[path = "database/place.rs"]

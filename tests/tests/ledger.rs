@@ -5,18 +5,23 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use harness::{
-    HUB, NAMESPACE, Operator, Options, Portal, Spec, Testbed, apply_yaml, eventually, install_hub,
-    tools, world,
+    HUB, NAMESPACE, Operator, Options, Portal, Postgres, Spec, Testbed, apply_yaml, eventually,
+    install_hub, tools, world,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use portal::audit::chain::Row;
 use portal::audit::verify::verify;
-use portal::db::{Db, audit};
-use sqlx::AssertSqlSafe;
+use portal::db::Db;
 
+#[path = "ledger/archived.rs"]
+mod archived;
 #[path = "ledger/commands.rs"]
 mod commands;
+#[path = "database/forge.rs"]
+mod forge;
+#[path = "ledger/forged.rs"]
+mod forged;
 
 const SOON: Duration = Duration::from_mins(1);
 const OPERATOR: &str = "system:serviceaccount:qipan-system:qipan-operator";
@@ -24,15 +29,34 @@ const OPERATOR: &str = "system:serviceaccount:qipan-system:qipan-operator";
 struct Hub {
     testbed: Testbed,
     portal: Portal,
+    /// Where the ledger is, if it is in no file.
+    database: Option<Postgres>,
 }
 
 impl Hub {
     async fn start() -> Result<Self> {
+        Self::start_on(None, "sha256").await
+    }
+
+    /// A hub whose portal keeps its ledger there, and hashes like this.
+    async fn start_on(database: Option<Postgres>, hash: &str) -> Result<Self> {
         let testbed = Testbed::start(Spec::with_members(&[])).await?;
         install_hub(&testbed).await?;
         apply_yaml(&testbed.client(HUB).await?, &world::profile(), NAMESPACE).await?;
-        let portal = Portal::start(&testbed, Options::default()).await?;
-        let hub = Self { testbed, portal };
+        let mut options = Options {
+            args: vec!["--audit-hash".to_owned(), hash.to_owned()],
+            ..Options::default()
+        };
+        if let Some(database) = &database {
+            let url = database.url("postgres");
+            options.args.extend(["--database-url".to_owned(), url]);
+        }
+        let portal = Portal::start(&testbed, options).await?;
+        let hub = Self {
+            testbed,
+            portal,
+            database,
+        };
         // It follows every kind once it has said how far it is.
         hub.eventually("the profile was found", |rows| {
             rows.iter()
@@ -44,6 +68,9 @@ impl Hub {
     }
 
     fn url(&self) -> String {
+        if let Some(database) = &self.database {
+            return database.url("postgres");
+        }
         format!("sqlite:{}", self.testbed.dir().join("portal.db").display())
     }
 
@@ -52,7 +79,7 @@ impl Hub {
     }
 
     async fn rows(&self) -> Result<Vec<Row>> {
-        Ok(audit::after(&mut *self.db().await?.acquire().await?, 0, 10_000).await?)
+        forge::rows(&self.db().await?).await
     }
 
     async fn eventually(&self, what: &str, is_so: impl Fn(&[Row]) -> bool) -> Result<Vec<Row>> {
@@ -149,9 +176,7 @@ impl Hub {
     }
 
     async fn tamper(&self, sql: &str) -> Result<()> {
-        let db = self.db().await?;
-        sqlx::query(AssertSqlSafe(sql)).execute(db.pool()).await?;
-        Ok(())
+        forge::tamper(&self.db().await?, sql).await.map(drop)
     }
 
     /// `qipan-portal audit verify`, with the anchor on the hub.
@@ -169,6 +194,12 @@ impl Hub {
         );
         Ok(())
     }
+}
+
+/// What a command says when it refuses.
+fn refusal(said: Result<String>) -> Result<String> {
+    let error = said.err().context("it was not refused")?;
+    Ok(format!("{error:#}"))
 }
 
 fn told(rows: &[Row]) -> String {
@@ -338,20 +369,10 @@ async fn a_cut_tail_is_found_by_the_anchor_on_the_hub_which_is_kept_as_evidence(
     let last = hub.rows().await?.last().context("there are rows")?.seq;
     hub.tamper(&format!("DELETE FROM audit WHERE seq = {last}"))
         .await?;
-    hub.tamper(
-        "UPDATE audit_head SET seq = (SELECT MAX(seq) FROM audit), \
-         hash = (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1)",
-    )
-    .await?;
+    forge::set_head(&hub.db().await?).await?;
     // The database alone does not show it.
     hub.is_proven().await?;
-    let refused = |hub: &Hub| {
-        hub.verify()
-            .err()
-            .map(|error| error.to_string())
-            .unwrap_or_default()
-    };
-    let why = refused(&hub);
+    let why = refusal(hub.verify())?;
     assert!(why.contains(&format!("row {last} is missing")), "{why}");
     let evidence = hub.anchored().await?;
     hub.restart().await?;
@@ -373,7 +394,7 @@ async fn a_cut_tail_is_found_by_the_anchor_on_the_hub_which_is_kept_as_evidence(
         evidence,
         "the evidence is not overwritten"
     );
-    let why = refused(&hub);
+    let why = refusal(hub.verify())?;
     assert!(why.contains(&format!("row {last} ")), "{why}");
     Ok(())
 }

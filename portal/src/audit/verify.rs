@@ -216,7 +216,10 @@ impl Verifier {
         let bad = |seq, fault| Err(BadRow { seq, fault });
         let archived = (self.first - 1, self.bound_to);
         if self.first > 1 && !self.archived.contains(&archived) {
-            return bad(1, Fault::Missing);
+            // What is archived is not missing: the first that is comes after it.
+            let ends = self.archived.iter().map(|(seq, _)| *seq);
+            let end = ends.filter(|seq| *seq < archived.0).max();
+            return bad(end.unwrap_or(0) + 1, Fault::Missing);
         }
         let known = self
             .anchors
@@ -465,7 +468,10 @@ mod tests {
         rehash(&mut rows, 7);
         let proof = judge(&rows[4..], &head(&rows), &[]).unwrap();
         assert_eq!((proof.first, proof.last), (5, 9));
+        // What lies between the archived ones and the first that is here.
+        assert_eq!(judge(&rows[5..], &head(&rows), &[]), bad(5, Fault::Missing));
+        assert_eq!(judge(&rows[6..], &head(&rows), &[]), bad(5, Fault::Missing));
         // Another end than the archived one.
-        assert_eq!(judge(&rows[5..], &head(&rows), &[]), bad(1, Fault::Missing));
+        assert_eq!(judge(&rows[3..], &head(&rows), &[]), bad(1, Fault::Missing));
     }
 }

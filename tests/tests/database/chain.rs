@@ -7,7 +7,8 @@ use portal::audit::verify::{BadRow, Fault, Proof, verify};
 use portal::db::Db;
 use portal::db::audit::{self, Head};
 
-use crate::place::{Place, act, tamper};
+use crate::forge::{close_up, put_in, rehash, rows, set_head, swap, tamper};
+use crate::place::{Place, act};
 
 const ROWS: i64 = 40;
 
@@ -34,39 +35,6 @@ async fn chain(place: &Place) -> Result<(Db, Vec<Head>)> {
     }
     assert_eq!(heads[9].seq, ROWS);
     Ok((db, heads))
-}
-
-async fn rows(db: &Db) -> Result<Vec<Row>> {
-    Ok(audit::after(&mut *db.acquire().await?, 0, 1000).await?)
-}
-
-/// Hashes rows anew from a number on, and the head with them: what somebody can do who holds the whole database.
-async fn rehash(db: &Db, from: i64) -> Result<()> {
-    let mut prev = String::new();
-    for mut row in rows(db).await? {
-        if row.seq >= from {
-            row.prev = prev;
-            row.hash = row.expected_hash().unwrap();
-            let (hash, before, seq) = (&row.hash, &row.prev, row.seq);
-            tamper(
-                db,
-                &format!("UPDATE audit SET hash = '{hash}', prev = '{before}' WHERE seq = {seq}"),
-            )
-            .await?;
-        }
-        prev = row.hash;
-    }
-    set_head(db).await
-}
-
-async fn set_head(db: &Db) -> Result<()> {
-    tamper(
-        db,
-        "UPDATE audit_head SET seq = (SELECT MAX(seq) FROM audit), \
-         hash = (SELECT hash FROM audit WHERE seq = (SELECT MAX(seq) FROM audit))",
-    )
-    .await?;
-    Ok(())
 }
 
 fn bad(seq: i64, fault: Fault) -> Result<Proof, BadRow> {
@@ -136,45 +104,19 @@ async fn a_deleted_row_is_named() -> Result<()> {
             .map(drop)
     };
     expect(first, &[], bad(1, Fault::Missing)).await?;
-    let closed_up = async |db: &Db| {
-        tamper(db, "DELETE FROM audit WHERE seq = 23").await?;
-        for seq in 24..=ROWS {
-            tamper(
-                db,
-                &format!("UPDATE audit SET seq = {} WHERE seq = {seq}", seq - 1),
-            )
-            .await?;
-        }
-        set_head(db).await
-    };
+    let closed_up = async |db: &Db| close_up(db, 23).await;
     expect(closed_up, &[], bad(23, Fault::Altered)).await
 }
 
 #[tokio::test]
 async fn swapped_rows_are_named_by_the_first() -> Result<()> {
-    let swap = async |db: &Db| {
-        for (from, to) in [(9, -1), (31, 9), (-1, 31)] {
-            tamper(
-                db,
-                &format!("UPDATE audit SET seq = {to} WHERE seq = {from}"),
-            )
-            .await?;
-        }
-        Ok(())
-    };
-    expect(swap, &[], bad(9, Fault::Altered)).await
+    let swapped = async |db: &Db| swap(db, (9, 31)).await;
+    expect(swapped, &[], bad(9, Fault::Altered)).await
 }
 
 #[tokio::test]
 async fn an_inserted_row_is_named() -> Result<()> {
     let insert = async |db: &Db| {
-        for seq in (12..=ROWS).rev() {
-            tamper(
-                db,
-                &format!("UPDATE audit SET seq = {} WHERE seq = {seq}", seq + 1),
-            )
-            .await?;
-        }
         let prev = rows(db)
             .await?
             .into_iter()
@@ -188,8 +130,7 @@ async fn an_inserted_row_is_named() -> Result<()> {
             Algorithm::Sha256,
             &prev,
         );
-        assert!(audit::insert(&mut *db.acquire().await?, &forged).await?);
-        set_head(db).await
+        put_in(db, &forged).await
     };
     expect(insert, &[], bad(12, Fault::Inserted)).await?;
     let at_the_end = async |db: &Db| {

@@ -9,7 +9,8 @@ use portal::db::{Db, audit, backup, drafts, recorder};
 use std::io::BufWriter;
 use std::path::Path;
 
-use crate::place::{Place, act, tamper};
+use crate::forge::tamper;
+use crate::place::{Place, act};
 
 #[tokio::test]
 async fn a_backup_of_one_engine_restores_into_the_other() -> Result<()> {

@@ -7,7 +7,6 @@ use anyhow::Result;
 use harness::Postgres;
 use portal::audit::{Entry, Outcome, Via};
 use portal::db::{DatabaseUrl, Db, Engine};
-use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -66,14 +65,6 @@ impl Place {
     pub(crate) async fn open(&self) -> Result<Db> {
         Ok(Db::open(&self.url).await?)
     }
-}
-
-/// Runs a statement as somebody who holds the whole database.
-pub(crate) async fn tamper(db: &Db, sql: &str) -> Result<u64> {
-    Ok(sqlx::query(AssertSqlSafe(sql))
-        .execute(db.pool())
-        .await?
-        .rows_affected())
 }
 
 /// An act that is unlike every other.

@@ -9,7 +9,8 @@ use portal::db::sessions::{self, StoredSession};
 use portal::db::{Db, DbError, STATEMENTS, migrations};
 use sqlx::{Executor as _, SqlSafeStr as _};
 
-use crate::place::{Place, tamper};
+use crate::forge::tamper;
+use crate::place::Place;
 
 #[tokio::test]
 async fn every_statement_prepares_on_both_engines() -> Result<()> {

@@ -11,7 +11,8 @@ use portal::audit::verify::verify;
 use portal::db::{Db, DbError, Engine};
 use sqlx::Connection as _;
 
-use crate::place::{Place, act, tamper};
+use crate::forge::tamper;
+use crate::place::{Place, act};
 
 const SOON: Duration = Duration::from_secs(30);
 

@@ -2,37 +2,14 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result, ensure};
-use harness::{HUB, Options, Portal, Spec, Testbed, apply_yaml, install_hub, tools, world};
+use anyhow::{Result, ensure};
+use harness::tools;
 
 use super::*;
 
-impl Hub {
-    /// A hub whose portal hashes with SM3 (GB/T 32905).
-    async fn with_sm3() -> Result<Self> {
-        let testbed = Testbed::start(Spec::with_members(&[])).await?;
-        install_hub(&testbed).await?;
-        apply_yaml(&testbed.client(HUB).await?, &world::profile(), NAMESPACE).await?;
-        let options = Options {
-            args: vec!["--audit-hash".to_owned(), "sm3".to_owned()],
-            ..Options::default()
-        };
-        let portal = Portal::start(&testbed, options).await?;
-        let hub = Self { testbed, portal };
-        hub.followed().await?;
-        Ok(hub)
-    }
-}
-
-/// What a command says when it refuses.
-fn refusal(said: Result<String>) -> Result<String> {
-    let error = said.err().context("it was not refused")?;
-    Ok(format!("{error:#}"))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ledger_is_exported_archived_backed_up_and_restored_by_its_commands() -> Result<()> {
-    let hub = Hub::with_sm3().await?;
+    let hub = Hub::start_on(None, "sm3").await?;
     hub.three_tenants().await?;
     hub.wait_anchored().await?;
     let proof = hub.verify()?;
@@ -102,7 +79,7 @@ async fn restores(hub: &Hub) -> Result<()> {
     };
     run(&["db", "restore", "--from", &path("backup.jsonl")])?;
     let db = Db::connect(&restored.parse()?).await?;
-    let again = audit::after(&mut *db.acquire().await?, 0, 10_000).await?;
+    let again = forge::rows(&db).await?;
     ensure!(
         again.len() >= rows.len() && again[..rows.len()] == rows[..],
         "{}",
