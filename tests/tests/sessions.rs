@@ -6,6 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use harness::browser::Browser;
 use harness::{Options, Portal, Postgres, Spec, Testbed, eventually, install_hub};
 
+#[path = "sessions/replicas.rs"]
+mod replicas;
+
 const SOON: Duration = Duration::from_secs(30);
 
 async fn replica(testbed: &Testbed, name: &str, url: &str) -> Result<Portal> {
