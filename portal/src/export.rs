@@ -240,10 +240,64 @@ mod tests {
         }
     }
 
+    /// A part of a sheet, as a spreadsheet reads it.
+    fn part(bytes: &[u8], name: &str) -> String {
+        use std::io::Read as _;
+        let mut book = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+        let mut text = String::new();
+        let mut part = book.by_name(name).unwrap();
+        part.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// What stands between two marks, of each place where they are.
+    fn between<'a>(text: &'a str, from: &str, to: &str) -> Vec<&'a str> {
+        let parts = text.split(from).skip(1);
+        parts.filter_map(|rest| rest.split(to).next()).collect()
+    }
+
     #[test]
-    fn a_sheet_is_a_zip_without_a_formula_in_it() {
+    fn a_sheet_that_is_read_back_has_text_where_text_was_and_no_formula_anywhere() {
         let rows = dangerous();
-        let bytes = xlsx(of(&rows, true), "R&D").unwrap();
-        assert_eq!(&bytes[..4], b"PK\x03\x04");
+        let bytes = xlsx(of(&rows, true), "=taken R&D").unwrap();
+        let sheet = part(&bytes, "xl/worksheets/sheet1.xml");
+        assert!(!sheet.contains("<f>") && !sheet.contains("<f "), "{sheet}");
+        let strings = part(&bytes, "xl/sharedStrings.xml");
+        let strings = between(&strings, "<si><t>", "</t></si>");
+        let cell = |place: &str| {
+            let cell = between(&sheet, &format!("<c r=\"{place}\""), "</c>")[0];
+            let value = between(cell, "<v>", "</v>")[0];
+            if cell.contains("t=\"s\"") {
+                strings[value.parse::<usize>().unwrap()].to_owned()
+            } else {
+                format!("number {value}")
+            }
+        };
+        let read = ["A2", "B2", "C2", "D2", "E2", "F2", "A4"].map(cell);
+        let written = [
+            "=cmd|'/c calc'!A1",
+            "市公安局, \"main\"",
+            "number -5",
+            "@x",
+            "007",
+            "𠮷 &amp; &lt;b&gt;",
+            "=taken R&amp;D",
+        ];
+        assert_eq!(read, written);
+        // What looks like a formula stays text also when somebody edits the cell.
+        let styles = part(&bytes, "xl/styles.xml");
+        let styles = between(&styles, "<cellXfs", "</cellXfs>")[0];
+        let quoted: Vec<_> = between(styles, "<xf ", ">")
+            .iter()
+            .map(|style| style.contains("quotePrefix=\"1\""))
+            .collect();
+        let style = |place: &str| {
+            let cell = between(&sheet, &format!("<c r=\"{place}\""), ">")[0];
+            between(cell, " s=\"", "\"")[0].parse::<usize>().unwrap()
+        };
+        assert_eq!(
+            ["A2", "D2", "B2"].map(|place| quoted[style(place)]),
+            [true, true, false]
+        );
     }
 }

@@ -442,6 +442,7 @@ async fn who_sends_a_form_after_the_session_ended_comes_back_to_the_page_of_the_
 async fn no_page_can_be_framed_and_no_header_be_split() {
     let browser = portal(small_province(), None);
     let (_, headers, _) = browser.get("/sign-in").await;
+    every_route_says_so(&browser).await;
     let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     let path = "/tenants/a%0d%0aset-cookie:%20x=1?next=%0d%0ax:1";
@@ -458,6 +459,35 @@ async fn no_page_can_be_framed_and_no_header_be_split() {
     );
     let (_, location) = browser.sign_in("owner", "/%0d%0aset-cookie:x=1").await;
     assert_eq!(location, "/");
+}
+
+/// Signed in or not, found or not, page, file or stream: whatever is asked for.
+async fn every_route_says_so(nobody: &Browser) {
+    let (somebody, _) = nobody.clone().sign_in("administrator", "/").await;
+    let operations = api::operations().map(|one| {
+        let path = format!("{}{}", api::ROOT, one.path);
+        (format!("{:?}", one.verb).to_uppercase(), path)
+    });
+    let routes = list(true, true).into_iter();
+    let routes = routes.map(|route| (route.method.to_owned(), route.path));
+    let mut count = 0;
+    for (method, path) in routes.chain(operations) {
+        let path = path.replace(['{', '}'], "");
+        for browser in [nobody, &somebody] {
+            let request = Request::builder().method(method.as_str()).uri(&path);
+            let request = request.header(COOKIE, &browser.cookies);
+            let response = browser.ask(request.body(Body::empty()).unwrap()).await;
+            let policies = response.headers().get_all(CONTENT_SECURITY_POLICY);
+            let policies: Vec<_> = policies.iter().map(|line| line.to_str().unwrap()).collect();
+            assert!(
+                policies.len() == 1 && policies[0].contains("frame-ancestors 'none'"),
+                "{method} {path}: {} {policies:?}",
+                response.status()
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 250, "{count} answers");
 }
 
 #[tokio::test]
