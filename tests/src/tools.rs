@@ -14,6 +14,11 @@ use sha2::{Digest, Sha256};
 /// The Helm that renders the chart, in tests as in CI.
 const HELM: &str = "helm.sh/helm/v4/cmd/helm@v4.3.1";
 
+/// The routes that the chart can make are of these kinds.
+pub const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.4.1";
+/// And its monitors and alerts of these.
+pub const PROMETHEUS_OPERATOR: &str = "github.com/prometheus-operator/prometheus-operator@v0.85.0";
+
 /// The mail server that tests send to.
 const MAIL: &str = "aiosmtpd==1.4.6";
 
@@ -82,6 +87,19 @@ pub fn helm() -> Result<PathBuf> {
         go
     })?;
     Ok(target)
+}
+
+/// Where a Go module lies, as it was published; fetched when it is not in Go's cache yet. What is read there is data: nothing of
+/// it is built.
+pub fn module(name: &str) -> Result<PathBuf> {
+    let mut go = Command::new("go");
+    go.current_dir(env::temp_dir()).env_remove("GOFLAGS");
+    let said = run(go.args(["mod", "download", "-json", name]))?;
+    let said: serde_json::Value = serde_json::from_str(&said)?;
+    let dir = said["Dir"].as_str();
+    Ok(dir
+        .with_context(|| format!("{name} lies nowhere: {said}"))?
+        .into())
 }
 
 /// A Python with a mail server (aiosmtpd, from PyPI) in an environment of its own.

@@ -15,6 +15,9 @@ use kube::api::PostParams;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+#[path = "chart/applied.rs"]
+mod applied;
+
 const NAMESPACE: &str = "qipan-system";
 /// Everything that is off by default, switched on.
 const ALL: [&str; 16] = [
