@@ -48,6 +48,9 @@ pub struct User {
     /// The user's name.
     #[serde(default)]
     pub username: String,
+    /// The user's groups.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// What else is known of the sign-in, for example the id of the credential.
     #[serde(default)]
     pub extra: BTreeMap<String, Vec<String>>,

@@ -9,7 +9,12 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::{Event, NAMESPACE};
+use crate::{Event, NAMESPACE, Testbed};
+
+/// Being a person (constrained impersonation).
+const BE: &str = "impersonate:user-info";
+/// Doing something as one: before the verb.
+const ON: &str = "impersonate-on:user-info:";
 
 /// One verb on one kind of object: what a rule of a role comes down to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,15 +42,34 @@ impl fmt::Display for Right {
 }
 
 impl Right {
-    /// Whether a request is what this right is for.
+    /// Whether a request is what this right is for. One that was made as somebody else takes the rights to be them, and to
+    /// do this as them.
     #[must_use]
     pub fn covers(&self, event: &Event) -> bool {
         let Some(object) = &event.object_ref else {
             return false;
         };
+        let (verb, as_somebody) = match self.verb.strip_prefix(ON) {
+            Some(verb) => (verb, true),
+            None => (self.verb.as_str(), false),
+        };
+        if let Some(somebody) = &event.impersonated_user
+            && self.verb == BE
+        {
+            return self.resource == "users"
+                || self.resource == "groups" && !somebody.groups.is_empty();
+        }
         let named = self.name == "*" || self.name == object.name;
-        let rights = (&self.verb, &self.group, self.resource.as_str());
-        named && rights == (&event.verb, &object.api_group, &object.full_resource())
+        let rights = (verb, &self.group, self.resource.as_str());
+        named
+            && as_somebody == event.impersonated_user.is_some()
+            && rights == (&event.verb, &object.api_group, &object.full_resource())
+    }
+
+    /// Whether it is about acting as a person.
+    #[must_use]
+    pub fn is_of_impersonation(&self) -> bool {
+        self.verb == BE || self.verb.starts_with(ON)
     }
 
     /// Whether it is asked for by admission or by RBAC itself: no request carries such a verb.
@@ -61,7 +85,7 @@ impl Right {
             "delete",
             "deletecollection",
         ];
-        !REQUESTS.contains(&self.verb.as_str())
+        !REQUESTS.contains(&self.verb.as_str()) && !self.is_of_impersonation()
     }
 
     /// As a rule of a role.
@@ -183,4 +207,32 @@ pub async fn held_by(client: &Client, account: &str) -> Result<Vec<Held>> {
         });
     }
     Ok(held)
+}
+
+/// What an account asked of a cluster under its own name. What every account may ask (who am I, which kinds are there)
+/// is none of its roles.
+pub fn asked(testbed: &Testbed, account: &str, cluster: &str) -> Result<Vec<Event>> {
+    let user = format!("system:serviceaccount:{NAMESPACE}:{account}");
+    let mut events = testbed.audit(cluster)?.events_since(0)?;
+    events.retain(|e| e.user.username == user && e.object_ref.is_some());
+    Ok(events)
+}
+
+/// What is granted and not used, and what was refused or is not granted.
+#[must_use]
+pub fn findings(held: &[Held], asked: &[Event]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for event in asked {
+        let what = || format!("{} {}", event.verb, event.request_uri);
+        if event.is_forbidden() {
+            findings.push(format!("refused: {}", what()));
+        } else if !held.iter().any(|role| role.covers(event)) {
+            findings.push(format!("in no role: {}", what()));
+        }
+    }
+    for role in held {
+        let unused = role.unused(asked).into_iter();
+        findings.extend(unused.map(|right| format!("never used: {right} ({})", role.name)));
+    }
+    findings
 }

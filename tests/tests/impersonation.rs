@@ -5,15 +5,17 @@ use anyhow::{Context as _, Result, ensure};
 use crds::TenantQuota;
 use harness::world::{SOON, grant, tenant};
 use harness::{
-    Event, HUB, NAMESPACE, Spec, Testbed, apply_yaml, client_from_file, eventually, hub_kubeconfig,
-    install_hub,
+    Event, HUB, NAMESPACE, Spec, Testbed, apply_yaml, eventually, hub_kubeconfig, install_hub,
 };
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
+use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, Client};
 use portal::cluster::{Cluster, connect};
 use portal::identity::User;
 use serde_json::{Value, json};
+
+#[path = "impersonation/beyond.rs"]
+mod beyond;
 
 const PORTAL: &str = "system:serviceaccount:qipan-system:qipan-portal";
 
@@ -175,40 +177,10 @@ async fn beyond_objects_of_qipan_and_people_the_portal_reaches_nothing() -> Resu
         .patch_status("shuiwu", &PatchParams::default(), &forged)
         .await;
     refused_the_portal("a status", status)?;
-    // Whoever gets hold of the portal's token, and does not go through the portal's code.
-    let kubeconfig = hub_kubeconfig(&hub.testbed, "qipan-portal").await?;
-    let bare = client_from_file(&kubeconfig).await?;
-    for (user, group) in [
-        ("gd-root", Some("system:masters")),
-        (
-            "system:serviceaccount:kube-system:namespace-controller",
-            None,
-        ),
-        ("system:serviceaccount:qipan-system:qipan-operator", None),
-        ("system:node:node-1", None),
-    ] {
-        let answer = written_as(&bare, user, group).await;
-        refused_the_portal(&format!("as {user} {group:?}"), answer)?;
-    }
     ensure!(
         hub.cluster
             .impersonated(&person("system:kube-scheduler", &[]), "r-5")
             .is_err()
     );
     Ok(())
-}
-
-/// A write that everybody among these may make, with headers of one's own.
-async fn written_as(client: &Client, user: &str, group: Option<&str>) -> kube::Result<Value> {
-    let path = "/apis/qipan.dev/v1alpha1/tenants?dryRun=All";
-    let mut request = http::Request::post(path)
-        .header("content-type", "application/json")
-        .header("impersonate-user", user);
-    if let Some(group) = group {
-        request = request.header("impersonate-group", group);
-    }
-    let body = tenant("fremd").to_string().into_bytes();
-    client
-        .request(request.body(body).map_err(kube::Error::HttpError)?)
-        .await
 }

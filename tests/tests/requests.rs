@@ -11,12 +11,20 @@ use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 
+#[path = "requests/account.rs"]
+mod account;
+#[path = "requests/bad_days.rs"]
+mod bad_days;
 #[path = "requests/files.rs"]
 mod files;
+#[path = "requests/gigabyte.rs"]
+mod gigabyte;
 #[path = "requests/pages.rs"]
 mod pages;
 #[path = "requests/stage.rs"]
 mod stage;
+#[path = "requests/unseen.rs"]
+mod unseen;
 #[path = "requests/writes.rs"]
 mod writes;
 

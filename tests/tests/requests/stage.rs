@@ -25,6 +25,13 @@ pub(crate) struct World {
 
 /// A unit with a service to ask for, and the three posts of the demo around it: who asks, the authority, the platform's owner.
 pub(crate) async fn world() -> Result<World> {
+    world_with(async |_| Ok(Options::default())).await
+}
+
+/// The same, with a portal that is started in another way.
+pub(crate) async fn world_with(
+    options: impl AsyncFnOnce(&Testbed) -> Result<Options>,
+) -> Result<World> {
     let testbed = Testbed::start(Spec::with_members(&[])).await?;
     install_hub(&testbed).await?;
     let hub = testbed.client(HUB).await?;
@@ -74,7 +81,7 @@ pub(crate) async fn world() -> Result<World> {
         json!({ "pools": [account] }),
     )
     .await?;
-    let portal = Portal::start(&testbed, Options::default()).await?;
+    let portal = Portal::start(&testbed, options(&testbed).await?).await?;
     Ok(World {
         testbed,
         portal,
