@@ -64,6 +64,11 @@ impl Attempt {
     }
 }
 
+/// What is deleted only as if: a body speaks louder than the query.
+fn dry() -> Value {
+    json!({ "apiVersion": "v1", "kind": "DeleteOptions", "dryRun": ["All"] })
+}
+
 fn core(path: &str) -> String {
     format!("/api/v1/{path}")
 }
@@ -132,7 +137,7 @@ fn what_is_not_its_own() -> Vec<Attempt> {
         Attempt::new("PATCH", &format!("{leases}/fremd"), held.clone()),
         Attempt::new("GET", &format!("{leases}/fremd"), Value::Null),
         Attempt::new("PATCH", &format!("{leases}/qipan-portal"), held),
-        Attempt::new("DELETE", &format!("{leases}/qipan-portal"), json!({})),
+        Attempt::new("DELETE", &format!("{leases}/qipan-portal"), dry()),
         Attempt::new("GET", &maps, Value::Null),
         Attempt::new("POST", &maps, map),
         Attempt::new("GET", &format!("{maps}/kube-root-ca.crt"), Value::Null),
@@ -142,7 +147,7 @@ fn what_is_not_its_own() -> Vec<Attempt> {
             written.clone(),
         ),
         Attempt::new("PATCH", &format!("{maps}/qipan-audit-head"), written),
-        Attempt::new("DELETE", &format!("{maps}/qipan-audit-head"), json!({})),
+        Attempt::new("DELETE", &format!("{maps}/qipan-audit-head"), dry()),
     ]
 }
 
@@ -163,12 +168,12 @@ fn what_is_other_peoples() -> Vec<Attempt> {
         attempts.extend([
             Attempt::new("POST", &all, object),
             Attempt::new("PATCH", &one, merge.clone()),
-            Attempt::new("DELETE", &one, json!({})),
-            Attempt::new("DELETE", &all, json!({})),
+            Attempt::new("DELETE", &one, dry()),
+            Attempt::new("DELETE", &all, dry()),
             Attempt::new("PATCH", &status, merge.clone()),
             Attempt::new("PATCH", &status, merge).by(&root),
             Attempt::new("GET", &all, Value::Null).by(&root),
-            Attempt::new("DELETE", &all, json!({})).by(&root),
+            Attempt::new("DELETE", &all, dry()).by(&root),
         ]);
     }
     attempts
