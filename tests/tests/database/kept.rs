@@ -106,12 +106,12 @@ async fn archived_rows_are_in_a_file_that_proves_itself_and_the_chain_goes_on() 
         archive::remove(&db, Algorithm::Sha256, &segment, 200).await?;
         let proof = verify(&db, &[]).await?.unwrap();
         assert_eq!((proof.first, proof.last), (6, 13));
-        // Rows that were cut off without being archived are missed.
+        // Rows that were cut off without being archived are missed, and not those that were archived.
         tamper(&db, "DELETE FROM audit WHERE seq = 6").await?;
         assert_eq!(
             verify(&db, &[]).await?,
             Err(BadRow {
-                seq: 1,
+                seq: 6,
                 fault: Fault::Missing
             })
         );
