@@ -35,8 +35,8 @@ pub use kind::Kind;
 
 /// A call that has not answered by then counts as failed. (kube sets no read timeout of its own.)
 const DEADLINE: Duration = Duration::from_secs(3);
-/// So long a page that follows a write waits for the caches.
-const SEEN: Duration = Duration::from_secs(5);
+/// So long a page that follows a write waits for the caches: longer than a watch between two tries.
+const SEEN: Duration = Duration::from_secs(8);
 /// How often the hub is asked whether it is there.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// Seconds without contact from which on pages say how old they are.
