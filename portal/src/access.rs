@@ -422,11 +422,8 @@ fn namespaces(tenants: &[Arc<Tenant>], quotas: &[Arc<TenantQuota>]) -> BTreeSet<
 
 fn every(kind: Kind, part: Option<&'static str>) -> Question {
     Question {
-        verb: "list",
-        kind,
         part,
-        namespace: None,
-        name: None,
+        ..everywhere("list", kind)
     }
 }
 
@@ -434,37 +431,52 @@ fn grants_in(namespace: &str) -> Question {
     within("list", Kind::TenantQuota, namespace)
 }
 
-/// Whether somebody may do something with a kind in a namespace.
+/// Whether somebody may do something with all of a kind.
 #[must_use]
-pub fn within(verb: &'static str, kind: Kind, namespace: &str) -> Question {
+pub const fn everywhere(verb: &'static str, kind: Kind) -> Question {
     Question {
         verb,
         kind,
         part: None,
-        namespace: Some(namespace.to_owned()),
+        namespace: None,
         name: None,
+    }
+}
+
+/// Whether somebody may do something with one object that is in no namespace.
+#[must_use]
+pub fn with_one(verb: &'static str, kind: Kind, name: &str) -> Question {
+    Question {
+        name: Some(name.to_owned()),
+        ..everywhere(verb, kind)
+    }
+}
+
+/// Whether somebody runs a platform: it is their operations provider's.
+#[must_use]
+pub fn operate(platform: &str) -> Question {
+    with_one("operate", Kind::CloudPlatform, platform)
+}
+
+/// Whether somebody may do something with a kind in a namespace.
+#[must_use]
+pub fn within(verb: &'static str, kind: Kind, namespace: &str) -> Question {
+    Question {
+        namespace: Some(namespace.to_owned()),
+        ..everywhere(verb, kind)
     }
 }
 
 /// A unit's entry, asked for where its people have their rights.
 fn entry_of(namespace: &str) -> Question {
     Question {
-        verb: "get",
-        kind: Kind::Tenant,
-        part: None,
-        namespace: Some(namespace.to_owned()),
         name: tenant_of_namespace(namespace).map(str::to_owned),
+        ..within("get", Kind::Tenant, namespace)
     }
 }
 
 fn one_platform(name: &str) -> Question {
-    Question {
-        verb: "get",
-        kind: Kind::CloudPlatform,
-        part: None,
-        namespace: None,
-        name: Some(name.to_owned()),
-    }
+    with_one("get", Kind::CloudPlatform, name)
 }
 
 mod far;

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::access::everywhere;
 use crate::acts;
 use crate::ages::{self, Moment};
 use crate::cluster::{Kind, Question};
@@ -113,19 +114,11 @@ fn show(lang: Lang, bulletin: &Bulletin, now: Timestamp) -> Shown {
 
 /// Who announces: whoever keeps the service catalog, which is the authority alone (the verb `offer`).
 fn question() -> Question {
-    Question {
-        verb: "offer",
-        kind: Kind::ServiceOffering,
-        part: None,
-        namespace: None,
-        name: None,
-    }
+    everywhere("offer", Kind::ServiceOffering)
 }
 
 async fn may(visit: &Visit) -> Result<bool, AppError> {
-    let (state, user) = (&visit.state, &visit.session.user);
-    let may = state.access.may(&state.cluster, user, question()).await;
-    may.map_err(|error| AppError::hub_silent(&state.cluster, &error))
+    visit.may(question()).await
 }
 
 fn db(visit: &Visit) -> Result<&Db, AppError> {

@@ -1,4 +1,7 @@
-//! The service catalog as a department reads it: services by class, what is promised, who provides each where, at what price.
+//! The service catalog as a department reads it: services by class, what is promised, who provides each where, at what price;
+//! and for who keeps a part of it, the ways to do so (`keep.rs`).
+
+pub mod keep;
 
 use askama::Template;
 use axum::response::Response;
@@ -7,6 +10,7 @@ use crds::service_offering::{ServiceClass, ServiceLevel};
 use crds::{CloudProduct, ServiceOffering};
 use kube::ResourceExt as _;
 
+use self::keep::rights::Keeper;
 use crate::access::Visible;
 use crate::cluster::Kind;
 use crate::error::AppError;
@@ -43,6 +47,9 @@ struct Service {
     providers: Vec<Provider>,
     withdrawn: bool,
     start: String,
+    /// Where it is changed, and where a product of it is made: for who keeps the one or the other.
+    keep: Option<String>,
+    provide: Option<String>,
 }
 
 /// Who provides it where.
@@ -54,6 +61,9 @@ struct Provider {
     fulfilment: &'static str,
     stock: Option<String>,
     prices: Vec<(String, String)>,
+    withdrawn: bool,
+    /// Where it is changed, for who keeps it.
+    keep: Option<String>,
 }
 
 #[derive(Template)]
@@ -62,6 +72,7 @@ struct Catalog {
     p: Page,
     classes: Vec<Class>,
     q: String,
+    offers: bool,
 }
 
 live!(Catalog: "banners" => as_banners, "list" => as_list);
@@ -78,7 +89,8 @@ pub(crate) async fn draw(visit: &Visit) -> Result<impl live::Live + use<>, AppEr
     let visible = visit.visible().await?;
     let lang = visit.reader.lang;
     let q = visit.reader.parameter("q");
-    let services = services(visit, &visible)?;
+    let keeper = keep::rights::keeper(visit, &visible).await?;
+    let services = services(visit, &visible, &keeper)?;
     let open = services.iter().filter(|(o, _)| !o.spec.withdrawn).count();
     let title = match open {
         0 => lang.t("catalog.title.none").to_owned(),
@@ -107,7 +119,7 @@ pub(crate) async fn draw(visit: &Visit) -> Result<impl live::Live + use<>, AppEr
         services: services
             .iter()
             .filter(|(offering, _)| offering.spec.class == class && found(lang, offering, &q))
-            .map(|(offering, products)| service(visit, &visible, offering, products))
+            .map(|(offering, products)| service(visit, &visible, &keeper, offering, products))
             .collect(),
     });
     let classes = classes
@@ -119,6 +131,7 @@ pub(crate) async fn draw(visit: &Visit) -> Result<impl live::Live + use<>, AppEr
             .under(&[(lang.t("nav.overview"), "/")], lang.t("nav.catalog")),
         classes: classes.collect(),
         q,
+        offers: keeper.offers,
     })
 }
 
@@ -127,8 +140,9 @@ type Provided = (
     Vec<std::sync::Arc<CloudProduct>>,
 );
 
-/// Every service with the products that provide it, as far as the person may see them.
-fn services(visit: &Visit, visible: &Visible) -> Result<Vec<Provided>, AppError> {
+/// Every service with the products that provide it, as far as the person may see them; of what they keep also what is
+/// withdrawn, so that it can be given out again.
+fn services(visit: &Visit, visible: &Visible, keeper: &Keeper) -> Result<Vec<Provided>, AppError> {
     if !visible.general.contains(&Kind::ServiceOffering) {
         return Err(AppError::NoPage);
     }
@@ -140,8 +154,10 @@ fn services(visit: &Visit, visible: &Visible) -> Result<Vec<Provided>, AppError>
     };
     let of = |offering: &ServiceOffering| {
         let name = offering.name_any();
-        let provides =
-            |p: &&std::sync::Arc<CloudProduct>| p.spec.offering == name && !p.spec.withdrawn;
+        let provides = |p: &&std::sync::Arc<CloudProduct>| {
+            let shown = !p.spec.withdrawn || keeper.platforms.contains(&p.spec.platform);
+            p.spec.offering == name && shown
+        };
         products.iter().filter(provides).cloned().collect()
     };
     let mut offerings = cluster.offerings();
@@ -183,6 +199,7 @@ fn found(lang: Lang, offering: &ServiceOffering, q: &str) -> bool {
 fn service(
     visit: &Visit,
     visible: &Visible,
+    keeper: &Keeper,
     offering: &ServiceOffering,
     products: &[std::sync::Arc<CloudProduct>],
 ) -> Service {
@@ -210,10 +227,15 @@ fn service(
         contact: spec.contact.clone(),
         providers: products
             .iter()
-            .map(|product| provider(lang, visible, offering, product))
+            .map(|product| provider(lang, visible, keeper, offering, product))
             .collect(),
         withdrawn: spec.withdrawn,
         start: format!("/requests/new?offering={id}"),
+        keep: keeper
+            .offers
+            .then(|| format!("/catalog/services/{id}/keep")),
+        provide: (!keeper.platforms.is_empty())
+            .then(|| format!("/catalog/products/new?offering={id}")),
         id,
     }
 }
@@ -234,6 +256,7 @@ fn promises(lang: Lang, sla: &ServiceLevel) -> Vec<String> {
 fn provider(
     lang: Lang,
     visible: &Visible,
+    keeper: &Keeper,
     offering: &ServiceOffering,
     product: &CloudProduct,
 ) -> Provider {
@@ -267,6 +290,11 @@ fn provider(
             .stock
             .map(|n| lang.say("catalog.stock", &[("n", &n.to_string())])),
         prices: prices.collect(),
+        withdrawn: spec.withdrawn,
+        keep: keeper
+            .platforms
+            .contains(&spec.platform)
+            .then(|| format!("/catalog/products/{}/keep", product.name_any())),
     }
 }
 
@@ -288,8 +316,9 @@ pub async fn csv(visit: Visit) -> Result<Response, AppError> {
         "table.state",
     ];
     let mut rows = Vec::new();
-    for (offering, products) in services(&visit, &visible)? {
-        let service = service(&visit, &visible, &offering, &products);
+    let reader = Keeper::default();
+    for (offering, products) in services(&visit, &visible, &reader)? {
+        let service = service(&visit, &visible, &reader, &offering, &products);
         let class = offering.spec.class;
         let class = lang
             .find(&format!("service-class.{class:?}"))

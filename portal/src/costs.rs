@@ -347,7 +347,8 @@ pub async fn csv(visit: Visit) -> Result<Response, AppError> {
                 line.from.to_string(),
                 line.until
                     .map_or_else(String::new, |until| until.to_string()),
-                line.monthly
+                line.prices
+                    .on(reckoned.today)
                     .map_or_else(unpriced, |money| money.to_string()),
                 charge.map_or_else(unpriced, |money| money.to_string()),
             ])

@@ -19,6 +19,8 @@ pub enum Input {
     Choice(Vec<Choice>),
     /// One of a list that is read.
     Radio(Vec<Choice>),
+    /// Any of a list that is read; the value is theirs, with commas between.
+    Several(Vec<Choice>),
 }
 
 /// One of several.
@@ -134,11 +136,40 @@ impl Field {
             .join(" ")
     }
 
+    /// Whether one of several is taken.
+    #[must_use]
+    pub fn has(&self, value: &str) -> bool {
+        self.value.split(',').any(|taken| taken == value)
+    }
+
+    /// What is written there as people read it: choices by their words, with the unit.
+    #[must_use]
+    pub fn told(&self, lang: Lang) -> String {
+        if self.value.is_empty() {
+            return lang.t("keep.nothing").to_owned();
+        }
+        let word = |choices: &[Choice]| {
+            let chosen = choices.iter().find(|choice| choice.value == self.value);
+            chosen.map_or_else(|| self.value.clone(), |choice| choice.word.clone())
+        };
+        let told = match &self.input {
+            Input::Choice(choices) | Input::Radio(choices) => word(choices),
+            Input::Several(choices) => {
+                let taken = choices.iter().filter(|choice| self.has(&choice.value));
+                lang.join(&taken.map(|choice| choice.word.clone()).collect::<Vec<_>>())
+            }
+            Input::Line | Input::Number | Input::Day | Input::Long | Input::Files(_) => {
+                self.value.clone()
+            }
+        };
+        format!("{told}{}", self.unit)
+    }
+
     /// Where the error summary leads to: the first choice of a list that is read, else the field.
     #[must_use]
     pub fn anchor(&self) -> String {
         match self.input {
-            Input::Radio(_) => format!("{}-1", self.id),
+            Input::Radio(_) | Input::Several(_) => format!("{}-1", self.id),
             Input::Line
             | Input::Number
             | Input::Day

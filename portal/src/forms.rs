@@ -81,9 +81,15 @@ impl Fields {
     /// # Errors
     /// It is not, or too old.
     pub fn check(&self, session: &Session, purpose: &str) -> Result<(), AppError> {
-        self.is_of(&session.form_token, purpose)
+        self.is_for(session, purpose)
             .then_some(())
             .ok_or(AppError::FormExpired)
+    }
+
+    /// Whether the form is this session's, and made for this purpose: for who shows what was typed beside what is there now.
+    #[must_use]
+    pub fn is_for(&self, session: &Session, purpose: &str) -> bool {
+        self.is_of(&session.form_token, purpose)
     }
 
     fn is_of(&self, secret: &str, purpose: &str) -> bool {

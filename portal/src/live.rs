@@ -6,10 +6,12 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse as _, Response};
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
-use crate::access::{Access, Visible};
-use crate::cluster::Kind;
+use crate::access::{Access, Visible, everywhere, operate};
+use crate::cluster::{Kind, Question};
 use crate::error::AppError;
 use crate::health::Wording;
 use crate::identity::{Session, Signed};
@@ -17,6 +19,9 @@ use crate::notify;
 use crate::page::Page;
 use crate::reader::Reader;
 use crate::state::AppState;
+
+/// Questions that are open at once.
+const AT_ONCE: usize = 16;
 
 /// One look of one person at one page.
 #[derive(Clone)]
@@ -68,6 +73,36 @@ impl Visit {
         let (cluster, user) = (&self.state.cluster, &self.session.user);
         let visible = self.access().visible(cluster, user).await;
         visible.map_err(|error| AppError::hub_silent(cluster, &error))
+    }
+
+    /// What the API server says of a right of the person's.
+    ///
+    /// # Errors
+    /// The hub gives no answer.
+    pub async fn may(&self, question: Question) -> Result<bool, AppError> {
+        let (cluster, user) = (&self.state.cluster, &self.session.user);
+        let may = self.state.access.may(cluster, user, question).await;
+        may.map_err(|error| AppError::hub_silent(cluster, &error))
+    }
+
+    /// The platforms, among those that the person sees, that they run (verb `operate`).
+    ///
+    /// # Errors
+    /// The hub gives no answer.
+    pub async fn run_by(&self, visible: &Visible) -> Result<BTreeSet<String>, AppError> {
+        let names = visible.platforms.iter().map(|platform| platform.name_any());
+        if self.may(everywhere("operate", Kind::CloudPlatform)).await? {
+            return Ok(names.collect());
+        }
+        let run = names.map(|name| async move {
+            let runs = self.may(operate(&name)).await?;
+            Ok::<_, AppError>(runs.then_some(name))
+        });
+        let run: Vec<_> = run.collect();
+        let run = futures::stream::iter(run).buffered(AT_ONCE);
+        run.try_filter_map(|name| async move { Ok(name) })
+            .try_collect()
+            .await
     }
 
     /// Those of a kind's objects that the person may list, everywhere or namespace by namespace.

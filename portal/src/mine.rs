@@ -13,10 +13,9 @@ use crds::words::{Subject, SubjectKind};
 use crds::work_order::OrderState;
 use kube::ResourceExt as _;
 
-use crate::access::Visible;
+use crate::access::{self, Visible};
 use crate::ages::{self, Moment};
 use crate::bulletins::{self, Shown};
-use crate::cluster::{Kind, Question};
 use crate::db::{DbError, drafts};
 use crate::error::AppError;
 use crate::health::{Health, Notice, Wording};
@@ -164,16 +163,7 @@ async fn tasks(visit: &Visit, visible: &Visible, wording: &Wording) -> Result<Ve
         .collect();
     let mut operated = BTreeSet::new();
     for platform in platforms {
-        let question = Question {
-            verb: "operate",
-            kind: Kind::CloudPlatform,
-            part: None,
-            namespace: None,
-            name: Some(platform.clone()),
-        };
-        let state = &visit.state;
-        let may = state.access.may(&state.cluster, user, question).await;
-        if may.map_err(|error| AppError::hub_silent(&state.cluster, &error))? {
+        if visit.may(access::operate(&platform)).await? {
             operated.insert(platform);
         }
     }

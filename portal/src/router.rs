@@ -21,6 +21,7 @@ pub use self::routes::{Gives, Route};
 
 use crate::attachments::form;
 use crate::audit::page;
+use crate::catalog::keep;
 use crate::error::{self, AppError};
 use crate::identity::oidc::pages as provider;
 use crate::identity::{self, demo as demo_sign_in, mine, sign_in, step_up, token_page};
@@ -127,6 +128,14 @@ fn of_objects() -> Routes {
         .get("/tenants/{name}/systems/{system}/yaml", Text, systems::yaml)
         .page("/catalog", catalog::page)
         .files("/catalog", catalog::csv)
+        .page("/catalog/services/new", keep::new_service)
+        .act("/catalog/services/new", keep::offer)
+        .page("/catalog/services/{name}/keep", keep::service_form)
+        .act("/catalog/services/{name}/keep", keep::keep_service)
+        .page("/catalog/products/new", keep::new_product)
+        .act("/catalog/products/new", keep::provide)
+        .page("/catalog/products/{name}/keep", keep::product_form)
+        .act("/catalog/products/{name}/keep", keep::keep_product)
         .get("/catalog/services/{name}/yaml", Text, objects::offering)
         .get("/catalog/products/{name}/yaml", Text, objects::product)
         .page("/search", search::page)

@@ -51,9 +51,7 @@ pub async fn offered(visit: &Visit, tenant: &str) -> Result<bool, AppError> {
         return Ok(false);
     }
     let question = within(VERB_ENTER, Kind::TenantQuota, &tenant_namespace(tenant));
-    let (cluster, user) = (&visit.state.cluster, &visit.session.user);
-    let may = visit.state.access.may(cluster, user, question).await;
-    may.map_err(|error| AppError::hub_silent(cluster, &error))
+    visit.may(question).await
 }
 
 /// The address of a grant's way in.

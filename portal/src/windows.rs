@@ -7,18 +7,17 @@ use crds::ChangeWindow;
 use crds::change_window::{ChangeWindowSpec, WindowPhase, WindowScope, WindowType};
 use crds::keys::tenant_namespace;
 use crds::words::{DisplayName, Zone};
-use futures::{StreamExt as _, TryStreamExt as _};
 use http::HeaderMap;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use kube::ResourceExt as _;
 
-use crate::access::Visible;
+use crate::access::{Visible, everywhere};
 use crate::acts::request_id;
 use crate::ages::{self, Moment};
 use crate::cluster::write::{Author, WriteError};
-use crate::cluster::{Cluster, Kind, Question};
+use crate::cluster::{Cluster, Kind};
 use crate::db::new_id;
 use crate::error::AppError;
 use crate::export::{self, Table};
@@ -34,8 +33,6 @@ const PURPOSE: &str = "change-window";
 /// Characters of a title, and of a reason.
 const TITLE: usize = 128;
 const REASON: usize = 1024;
-/// Questions that are open at once.
-const AT_ONCE: usize = 16;
 const ZONES: [Zone; 4] = [
     Zone::Internet,
     Zone::Extranet,
@@ -218,44 +215,22 @@ pub fn banners(wording: &Wording, cluster: &Cluster, visible: &Visible) -> Vec<B
         .collect()
 }
 
-async fn may(
-    visit: &Visit,
-    verb: &'static str,
-    kind: Kind,
-    name: Option<String>,
-) -> Result<bool, AppError> {
-    let question = Question {
-        verb,
-        kind,
-        part: None,
-        namespace: None,
-        name,
-    };
-    let (state, user) = (&visit.state, &visit.session.user);
-    let may = state.access.may(&state.cluster, user, question).await;
-    may.map_err(|error| AppError::hub_silent(&state.cluster, &error))
-}
-
 async fn rights(visit: &Visit, visible: &Visible) -> Result<Rights, AppError> {
-    if !may(visit, "create", Kind::ChangeWindow, None).await? {
+    let of_windows = |verb| everywhere(verb, Kind::ChangeWindow);
+    if !visit.may(of_windows("create")).await? {
         return Ok(Rights::default());
     }
-    let freeze = may(visit, "freeze", Kind::ChangeWindow, None).await?;
-    let names: Vec<String> = visible.platforms.iter().map(|p| p.name_any()).collect();
-    let run: Vec<_> = futures::stream::iter(names)
-        .map(|name| async move {
-            let one = Some(name.clone());
-            let runs = freeze || may(visit, "operate", Kind::CloudPlatform, one).await?;
-            Ok::<_, AppError>(runs.then_some(name))
-        })
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
+    let freeze = visit.may(of_windows("freeze")).await?;
+    let run = if freeze {
+        visible.platforms.iter().map(|p| p.name_any()).collect()
+    } else {
+        visit.run_by(visible).await?
+    };
     let lang = visit.reader.lang;
     let called = |name: String| (name.clone(), visible.names.platform(lang, &name).to_owned());
     Ok(Rights {
         freeze,
-        platforms: run.into_iter().flatten().map(called).collect(),
+        platforms: run.into_iter().map(called).collect(),
     })
 }
 

@@ -147,14 +147,12 @@ impl Open {
     /// The systems of the unit, as far as the person may see them.
     async fn systems(&self) -> Result<Vec<Arc<InformationSystem>>, AppError> {
         let namespace = tenant_namespace(&self.form.tenant);
-        let (cluster, user) = (&self.visit.state.cluster, &self.visit.session.user);
         let question =
             crate::access::within("list", crate::cluster::Kind::InformationSystem, &namespace);
-        let may = self.visit.state.access.may(cluster, user, question).await;
-        if !may.map_err(|error| AppError::hub_silent(cluster, &error))? {
+        if !self.visit.may(question).await? {
             return Ok(Vec::new());
         }
-        let mut systems = cluster.systems();
+        let mut systems = self.visit.state.cluster.systems();
         systems.retain(|system| system.namespace().as_deref() == Some(&namespace));
         Ok(systems)
     }

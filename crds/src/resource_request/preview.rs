@@ -7,6 +7,7 @@ mod delays;
 mod grant;
 mod item;
 mod mlps;
+pub mod price;
 mod shares;
 mod stock;
 
@@ -269,6 +270,7 @@ pub fn preview(application: &Application, around: Around<'_>) -> Preview {
             preview.problem(Some(&item.name), verdict);
         }
     }
+    price::settle(application, around, &mut preview);
     mlps::judge(application, around, &mut preview);
     shares::settle(application, around, &mut preview);
     pools(application, around, &mut preview);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crds::approval::Stage;
 use crds::{CloudPlatform, ResourceRequest, Tenant};
 
+use crate::access;
 use crate::cluster::{Kind, Question};
 use crate::identity::User;
 use crate::requests::standing;
@@ -43,13 +44,7 @@ pub fn is_named(
 /// Whether somebody takes a stage's verb everywhere, named or not: one question per stage.
 #[must_use]
 pub fn everywhere(stage: Stage) -> Question {
-    Question {
-        verb: stage.verb(),
-        kind: Kind::ResourceRequest,
-        part: None,
-        namespace: None,
-        name: None,
-    }
+    access::everywhere(stage.verb(), Kind::ResourceRequest)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crds::resource_request::{Phase, StageStatus};
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::duties;
-use crate::access::{Visible, within};
+use crate::access::{Visible, with_one, within};
 use crate::cluster::{Kind, Question};
 use crate::error::AppError;
 use crate::live::Visit;
@@ -36,21 +36,12 @@ fn question(request: &ResourceRequest, stage: &StageStatus) -> Question {
     let namespace = request.metadata.namespace.clone().unwrap_or_default();
     match (stage.stage, &stage.of) {
         (Stage::PlatformOwner, Some(platform)) => Question {
-            verb: stage.stage.verb(),
-            kind: Kind::CloudPlatform,
-            part: None,
             // The owner is bound in the unit's namespace, for this platform by name.
             namespace: Some(namespace),
-            name: Some(platform.clone()),
+            ..with_one(stage.stage.verb(), Kind::CloudPlatform, platform)
         },
         (stage, _) => within(stage.verb(), Kind::ResourceRequest, &namespace),
     }
-}
-
-async fn may(visit: &Visit, question: Question) -> Result<bool, AppError> {
-    let (cluster, user) = (&visit.state.cluster, &visit.session.user);
-    let may = visit.state.access.may(cluster, user, question).await;
-    may.map_err(|error| AppError::hub_silent(cluster, &error))
 }
 
 /// What a person may do about one request.
@@ -73,12 +64,13 @@ pub async fn roles(visit: &Visit, request: &ResourceRequest) -> Result<Roles, Ap
         let mine = stage.by.contains(&user.name);
         let handed = standing::handed_by(request, stage, user).is_some();
         // Whoever runs platforms, or holds every verb by a wildcard, decides nothing.
-        let executes = may(
-            visit,
-            within("advise-technical", Kind::ResourceRequest, &namespace),
-        );
+        let executes = visit.may(within(
+            "advise-technical",
+            Kind::ResourceRequest,
+            &namespace,
+        ));
         roles.decides =
-            !mine && (handed || may(visit, question(request, stage)).await?) && !executes.await?;
+            !mine && (handed || visit.may(question(request, stage)).await?) && !executes.await?;
     }
     if requests::phase(request) == Phase::Reviewing {
         for stage in standing::ADVISORS {
@@ -88,11 +80,9 @@ pub async fn roles(visit: &Visit, request: &ResourceRequest) -> Result<Roles, Ap
                 .iter()
                 .any(|o| o.stage == stage && o.by == user.name);
             if !given
-                && may(
-                    visit,
-                    within(stage.verb(), Kind::ResourceRequest, &namespace),
-                )
-                .await?
+                && visit
+                    .may(within(stage.verb(), Kind::ResourceRequest, &namespace))
+                    .await?
             {
                 roles.advises.push(stage);
             }
@@ -110,7 +100,7 @@ pub(crate) async fn waiting(
     let user = &visit.session.user;
     let mut everywhere = Vec::new();
     for stage in Stage::ALL {
-        if may(visit, duties::everywhere(stage)).await? {
+        if visit.may(duties::everywhere(stage)).await? {
             everywhere.push(stage);
         }
     }

@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::chain::Row;
+use crate::access::everywhere;
 use crate::ages::{self, Moment};
 use crate::cluster::{Kind, Question};
 use crate::db::acts::{self, Narrow};
@@ -245,19 +246,14 @@ pub(crate) async fn rows(visit: &Visit, narrow: &Narrow) -> Result<Vec<Row>, App
 /// The person is system or security administrator as well, and an administrator of the cluster neither: by the same rule as
 /// the policy `three-administrators`, who holds two of the three offices does the acts of neither. Or the hub gives no answer.
 pub async fn is_auditor(visit: &Visit) -> Result<bool, AppError> {
-    let (state, user) = (&visit.state, &visit.session.user);
-    let may = async |question| {
-        let may = state.access.may(&state.cluster, user, question).await;
-        may.map_err(|error| AppError::hub_silent(&state.cluster, &error))
-    };
-    if !may(office(Office::Audit)).await? {
+    if !visit.may(office(Office::Audit)).await? {
         return Ok(false);
     }
     let anywhere = everywhere(VERB_MANAGE_ANYWHERE, Kind::TenantQuota);
     for other in [Office::System, Office::Security] {
-        if may(office(other)).await? && !may(anywhere.clone()).await? {
+        if visit.may(office(other)).await? && !visit.may(anywhere.clone()).await? {
             let what = format!("see {}", visit.reader.path);
-            let sentence = Office::Audit.refusal(other, &user.name, &what);
+            let sentence = Office::Audit.refusal(other, &visit.session.user.name, &what);
             return Err(AppError::TwoOffices(sentence));
         }
     }
@@ -268,16 +264,6 @@ pub async fn is_auditor(visit: &Visit) -> Result<bool, AppError> {
 #[must_use]
 pub const fn office(office: Office) -> Question {
     everywhere(office.verb(), Kind::GovernanceProfile)
-}
-
-const fn everywhere(verb: &'static str, kind: Kind) -> Question {
-    Question {
-        verb,
-        kind,
-        part: None,
-        namespace: None,
-        name: None,
-    }
 }
 
 fn word(lang: Lang, group: &str, word: &str) -> String {

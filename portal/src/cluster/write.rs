@@ -289,6 +289,30 @@ impl Cluster {
         self.patch::<K>(author, seen, &body).await.map(drop)
     }
 
+    /// Puts another spec in the place of the one that a person saw, as that person. Seen is the spec, not the status: what the
+    /// operator writes meanwhile makes nothing stale.
+    ///
+    /// # Errors
+    /// Its spec is another by now, it was refused, or there is no answer.
+    pub async fn say_anew<K, S>(
+        &self,
+        author: Author<'_>,
+        seen: &K,
+        spec: &S,
+    ) -> Result<(), WriteError>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+        S: Serialize + Sync,
+    {
+        let meta = seen.meta();
+        let body = json!([
+            { "op": "test", "path": "/metadata/uid", "value": meta.uid },
+            { "op": "test", "path": "/metadata/generation", "value": meta.generation },
+            { "op": "replace", "path": "/spec", "value": spec },
+        ]);
+        self.patch::<K>(author, seen, &body).await.map(drop)
+    }
+
     /// Deletes the object that a person saw, as that person.
     ///
     /// # Errors

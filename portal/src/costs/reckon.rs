@@ -3,9 +3,14 @@
 //! A line is in force from its delivery until it is changed, released or at its end; a month is charged by days, to the fen.
 //! What nobody has priced (未定价) is not free of charge: it is counted apart, and no sum holds it.
 
+mod prices;
+
 use std::collections::BTreeMap;
 
+pub use prices::Prices;
+
 use crds::calendar::day_of;
+use crds::cloud_product::ProductSize;
 use crds::keys::tenant_of_namespace;
 use crds::money::Money;
 use crds::money_budget::Monthly;
@@ -28,10 +33,8 @@ pub struct Line {
     pub offering: String,
     /// The platform.
     pub platform: String,
-    /// Yuan a month, where it has a price.
-    pub monthly: Option<Money>,
-    /// The first day of that price; days before it have none.
-    pub priced: Option<Date>,
+    /// What it costs a month.
+    pub prices: Prices,
     /// The first day.
     pub from: Date,
     /// The last day; absent where it goes on.
@@ -193,7 +196,6 @@ fn line(
         let name = item.size.as_deref()?;
         product.spec.sizes.iter().find(|size| size.name == name)
     });
-    let price = size.and_then(|size| size.price.as_ref());
     let offering = item.offering.clone();
     let offering = offering.or_else(|| product.map(|product| product.spec.offering.clone()));
     let project = request.spec.application.project.as_ref();
@@ -205,8 +207,7 @@ fn line(
         request: request.name_any(),
         offering: offering.unwrap_or_default(),
         platform: item.platform.clone(),
-        monthly: price.map(|price| price.monthly.times(item.count.unwrap_or(1))),
-        priced: price.and_then(|price| price.since).map(|since| since.0),
+        prices: prices(request, item, size),
         from,
         until,
         funding: project.map_or_else(Vec::new, |project| {
@@ -214,6 +215,23 @@ fn line(
             shares.map(|share| (share.source, share.percent)).collect()
         }),
     }
+}
+
+/// What it was approved at, and what the catalog says of its size now. A change of amounts alone was approved at what its
+/// request said.
+fn prices(request: &ResourceRequest, item: &Item, now: Option<&ProductSize>) -> Prices {
+    let status = request.status.as_ref();
+    let alone = request.spec.application.items.len() == 1;
+    if item.product.is_none() {
+        return Prices::flat(status.filter(|_| alone).and_then(|s| s.monthly_cost));
+    }
+    let mut decided = status.iter().flat_map(|s| &s.sizes);
+    let decided = decided.find(|d| {
+        item.product.as_ref() == Some(&d.product) && item.size.as_ref() == Some(&d.size.name)
+    });
+    let decided = decided.and_then(|d| d.size.price.as_ref());
+    let now = now.and_then(|size| size.price.as_ref());
+    Prices::of(decided, now, item.count.unwrap_or(1))
 }
 
 /// What a line costs in a month: nothing said where it was not in force, and no sum where it has no price.
@@ -224,17 +242,7 @@ pub fn charge(line: &Line, month: Month, today: Date) -> Option<Option<Money>> {
     if first > last {
         return None;
     }
-    let Some(monthly) = line.monthly else {
-        return Some(None);
-    };
-    // A price holds from its first day on: days before it have none, and so has the month.
-    if line.priced.is_some_and(|since| since > first) {
-        return Some(None);
-    }
-    let days = i64::from(last.day() - first.day()) + 1;
-    let whole = i64::from(month.last().day());
-    let fen = (monthly.in_fen().saturating_mul(days) + whole / 2) / whole;
-    Some(Some(Money::fen(fen)))
+    Some(line.prices.charge(first, last))
 }
 
 /// What is in force on a day, by unit: yuan a month, and how much of it has no price.
@@ -243,11 +251,8 @@ pub fn in_force(lines: &[Line], today: Date) -> BTreeMap<String, Monthly> {
     let mut sums: BTreeMap<String, Monthly> = BTreeMap::new();
     let stands = |line: &&Line| line.from <= today && line.until.is_none_or(|until| until >= today);
     for line in lines.iter().filter(stands) {
-        let priced = line
-            .monthly
-            .filter(|_| line.priced.is_none_or(|p| p <= today));
         let sum = sums.entry(line.tenant.clone()).or_default();
-        *sum = sum.and(priced);
+        *sum = sum.and(line.prices.on(today));
     }
     sums
 }
@@ -311,227 +316,4 @@ pub fn by_funding(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn product(price: &Value) -> CloudProduct {
-        serde_json::from_value(json!({
-            "apiVersion": "qipan.dev/v1alpha1", "kind": "CloudProduct", "metadata": { "name": "zj-vm" },
-            "spec": {
-                "displayName": { "zh": "云主机" }, "offering": "vm", "platform": "zj", "zone": "Extranet", "fulfilment": "WorkOrder",
-                "sizes": [{ "name": "s", "price": price }, { "name": "free-of-price" }],
-            },
-        }))
-        .unwrap()
-    }
-
-    fn request(
-        name: &str,
-        type_: &str,
-        item: &Value,
-        at: &str,
-        until: Option<&str>,
-    ) -> ResourceRequest {
-        let mut application = json!({
-            "type": type_, "environment": "Production", "title": "t", "justification": "j", "items": [item],
-            "project": { "name": "p", "approvalNumber": "1", "funding": [{ "source": "OwnBudget", "percent": 70 }, { "source": "Project", "percent": 30 }] },
-        });
-        if let Some(until) = until {
-            application["until"] = json!(until);
-        }
-        serde_json::from_value(json!({
-            "apiVersion": "qipan.dev/v1alpha1", "kind": "ResourceRequest", "metadata": { "name": name, "namespace": "qp-renshe" },
-            "spec": { "classified": false, "application": application },
-            "status": { "phase": "Delivered", "delivery": { "at": at, "entries": [] } },
-        }))
-        .unwrap()
-    }
-
-    fn vm(grant: Option<&str>, size: &str, count: u32) -> Value {
-        let mut item = json!({ "name": "vm", "platform": "zj", "zone": "Extranet", "product": "zj-vm", "size": size, "count": count });
-        if let Some(grant) = grant {
-            item["grant"] = json!(grant);
-        }
-        item
-    }
-
-    fn reckoned(price: &Value, requests: &[ResourceRequest]) -> Vec<Line> {
-        let product = product(price);
-        lines(requests, &BTreeMap::from([("zj-vm".to_owned(), &product)]))
-    }
-
-    fn sum(lines: &[Line], month: &str, today: &str) -> Sum {
-        let when = (Month::read(month).unwrap(), today.parse().unwrap());
-        let all = sums(lines, when, |_| ());
-        all.first().map(|((), sum)| *sum).unwrap_or_default()
-    }
-
-    #[test]
-    fn a_month_is_charged_by_days_to_the_fen() {
-        let price = json!({ "monthly": "300" });
-        let lines = reckoned(
-            &price,
-            &[request(
-                "r",
-                "New",
-                &vm(None, "s", 2),
-                "2026-11-15T16:30:00Z",
-                None,
-            )],
-        );
-        assert_eq!(lines[0].from.to_string(), "2026-11-16", "a day of Beijing");
-        assert_eq!(
-            sum(&lines, "2026-11", "2026-11-30").priced.to_string(),
-            "300.00"
-        );
-        assert_eq!(
-            sum(&lines, "2026-11", "2026-11-16").priced.to_string(),
-            "20.00"
-        );
-        assert_eq!(
-            sum(&lines, "2026-12", "2027-03-01").priced.to_string(),
-            "600.00"
-        );
-        assert_eq!(sum(&lines, "2026-10", "2027-03-01"), Sum::default());
-    }
-
-    #[test]
-    fn what_has_no_price_is_counted_and_never_added() {
-        let requests = [
-            request(
-                "a",
-                "New",
-                &vm(None, "free-of-price", 1),
-                "2026-11-01T01:00:00Z",
-                None,
-            ),
-            request(
-                "b",
-                "New",
-                &json!({ "name": "x", "platform": "zj", "zone": "Extranet", "resources": { "cpu": "4" } }),
-                "2026-11-01T01:00:00Z",
-                None,
-            ),
-            request("c", "New", &vm(None, "s", 1), "2026-11-01T01:00:00Z", None),
-        ];
-        let lines = reckoned(&json!({ "monthly": "10" }), &requests);
-        let sum = sum(&lines, "2026-11", "2026-11-30");
-        assert_eq!(
-            (sum.priced.to_string().as_str(), sum.unpriced, sum.lines),
-            ("10.00", 2, 3)
-        );
-        let later = reckoned(
-            &json!({ "monthly": "10", "since": "2026-12-01" }),
-            &requests[2..],
-        );
-        assert_eq!(
-            super::sums(
-                &later,
-                (
-                    Month::read("2026-11").unwrap(),
-                    "2026-11-30".parse().unwrap()
-                ),
-                |_| ()
-            )[0]
-            .1
-            .unpriced,
-            1
-        );
-    }
-
-    #[test]
-    fn changes_replace_releases_end_and_renewals_go_on() {
-        let price = json!({ "monthly": "30" });
-        let new = request(
-            "r",
-            "New",
-            &vm(Some("g"), "s", 1),
-            "2026-11-01T01:00:00Z",
-            Some("2026-11-20"),
-        );
-        let of = |more: Vec<ResourceRequest>| {
-            let all: Vec<_> = std::iter::once(new.clone()).chain(more).collect();
-            sum(&reckoned(&price, &all), "2026-11", "2026-11-30")
-                .priced
-                .to_string()
-        };
-        assert_eq!(of(vec![]), "20.00");
-        let renewed = request(
-            "n",
-            "Renew",
-            &json!({ "name": "vm", "platform": "zj", "zone": "Extranet", "grant": "g" }),
-            "2026-11-10T01:00:00Z",
-            Some("2027-01-01"),
-        );
-        assert_eq!(of(vec![renewed]), "30.00");
-        let changed = request(
-            "c",
-            "Change",
-            &vm(Some("g"), "s", 3),
-            "2026-11-11T01:00:00Z",
-            None,
-        );
-        assert_eq!(
-            of(vec![changed]),
-            "70.00",
-            "10 days of one, 20 days of three"
-        );
-        let released = request(
-            "x",
-            "Release",
-            &json!({ "name": "vm", "platform": "zj", "zone": "Extranet", "grant": "g" }),
-            "2026-11-11T01:00:00Z",
-            None,
-        );
-        assert_eq!(of(vec![released]), "10.00");
-    }
-
-    #[test]
-    fn what_was_delivered_by_hand_costs_until_it_is_taken_back() {
-        let price = json!({ "monthly": "30" });
-        let new = request("r", "New", &vm(None, "s", 1), "2026-11-01T01:00:00Z", None);
-        let back = json!({ "name": "vm", "platform": "zj", "zone": "Extranet", "delivered": { "request": "r", "item": "vm" } });
-        let back = request("x", "Release", &back, "2026-11-11T01:00:00Z", None);
-        let of = |requests: &[ResourceRequest]| {
-            sum(&reckoned(&price, requests), "2026-11", "2026-11-30")
-                .priced
-                .to_string()
-        };
-        assert_eq!(of(&[new.clone(), back.clone()]), "10.00");
-        // What could not be taken back goes on, what could not be delivered costs nothing.
-        let failed = |mut request: ResourceRequest| {
-            let order = format!("{}-vm", request.name_any());
-            let entry =
-                json!({ "platform": "zj", "zone": "Extranet", "workOrder": order, "failed": true });
-            let status = request.status.as_mut().unwrap();
-            let delivery = status.delivery.as_mut().unwrap();
-            delivery.entries = vec![serde_json::from_value(entry).unwrap()];
-            request
-        };
-        assert_eq!(of(&[new.clone(), failed(back)]), "30.00");
-        assert_eq!(of(&[failed(new)]), "0.00");
-    }
-
-    #[test]
-    fn shares_of_the_funding_add_up() {
-        let price = json!({ "monthly": "0.01" });
-        let lines = reckoned(
-            &price,
-            &[request(
-                "r",
-                "New",
-                &vm(None, "s", 1),
-                "2026-11-01T01:00:00Z",
-                None,
-            )],
-        );
-        let when = (
-            Month::read("2026-11").unwrap(),
-            "2026-11-30".parse().unwrap(),
-        );
-        let shares = by_funding(&lines, when);
-        let fen: i64 = shares.iter().map(|(_, sum)| sum.priced.in_fen()).sum();
-        assert_eq!((fen, shares[0].0), (1, Some(FundingSource::OwnBudget)));
-    }
-}
+mod tests;

@@ -230,11 +230,9 @@ impl Act {
 
 /// Whether the person may write to a unit's requests at all.
 async fn may_write(visit: &Visit, request: &ResourceRequest) -> Result<bool, AppError> {
-    let (cluster, user) = (&visit.state.cluster, &visit.session.user);
     let namespace = request.namespace().unwrap_or_default();
     let question = within("patch", Kind::ResourceRequest, &namespace);
-    let may = visit.state.access.may(cluster, user, question).await;
-    may.map_err(|error| AppError::hub_silent(cluster, &error))
+    visit.may(question).await
 }
 
 /// What the person can do about it now; what was just tried with what was filled in.

@@ -11,7 +11,7 @@ use crds::words::{Subject, SubjectKind};
 use http::HeaderMap;
 use kube::ResourceExt as _;
 
-use crate::access::Visible;
+use crate::access::{Visible, with_one};
 use crate::acts::request_id;
 use crate::cluster::write::Author;
 use crate::cluster::{Kind, Question};
@@ -122,13 +122,7 @@ pub fn without(owners: &[Subject], one: &Subject) -> Result<Vec<Subject>, Wrong>
 }
 
 fn update(name: &str) -> Question {
-    Question {
-        verb: "update",
-        kind: Kind::Tenant,
-        part: None,
-        namespace: None,
-        name: Some(name.to_owned()),
-    }
+    with_one("update", Kind::Tenant, name)
 }
 
 fn tenant(visible: &Visible, name: &str) -> Result<Arc<Tenant>, AppError> {
@@ -167,9 +161,7 @@ async fn draw(
 ) -> Result<Response, AppError> {
     let (visible, lang) = (visit.visible().await?, visit.reader.lang);
     let tenant = tenant(&visible, name)?;
-    let (state, user) = (&visit.state, &visit.session.user);
-    let may = state.access.may(&state.cluster, user, update(name)).await;
-    let may = may.map_err(|error| AppError::hub_silent(&state.cluster, &error))?;
+    let may = visit.may(update(name)).await?;
     let recent = is_recent(&visit.session, false, visit.now);
     let called = visible.names.tenant(lang, name).to_owned();
     let count = tenant.spec.owners.len();

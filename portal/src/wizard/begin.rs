@@ -51,19 +51,15 @@ struct Classified {
 /// # Errors
 /// The hub gives no answer.
 pub async fn units(visit: &Visit, visible: &Visible) -> Result<Vec<String>, AppError> {
-    let (cluster, user) = (&visit.state.cluster, &visit.session.user);
     let may = |tenant: String| async move {
         let question = within("create", Kind::ResourceRequest, &tenant_namespace(&tenant));
-        let allowed = visit.state.access.may(cluster, user, question).await;
-        allowed.map(|allowed| allowed.then_some(tenant))
+        let allowed = visit.may(question).await?;
+        Ok::<_, AppError>(allowed.then_some(tenant))
     };
     let candidates = visible.tenant_names.iter().cloned();
     let asked = futures::stream::iter(candidates.map(may)).buffered(16);
     let allowed = asked.try_filter_map(|tenant| async move { Ok(tenant) });
-    allowed
-        .try_collect()
-        .await
-        .map_err(|error| AppError::hub_silent(cluster, &error))
+    allowed.try_collect().await
 }
 
 struct Answers {

@@ -281,7 +281,6 @@ fn answers(open: &Open) -> Vec<(&'static str, Vec<Answer>)> {
 
 /// What was chosen, by its word.
 fn told(open: &Open, field: &crate::fields::Field) -> String {
-    use crate::fields::Input;
     if field.value.is_empty() {
         return open.lang().t("wizard.not-filled").to_owned();
     }
@@ -303,14 +302,7 @@ fn told(open: &Open, field: &crate::fields::Field) -> String {
             },
         );
     }
-    let chosen = match &field.input {
-        Input::Choice(choices) | Input::Radio(choices) => {
-            choices.iter().find(|c| c.value == field.value)
-        }
-        Input::Line | Input::Number | Input::Day | Input::Long | Input::Files(_) => None,
-    };
-    let value = chosen.map_or(field.value.as_str(), |choice| choice.word.as_str());
-    format!("{value}{}", field.unit)
+    field.told(open.lang())
 }
 
 fn item_answer(open: &Open, item: &super::ItemForm) -> String {

@@ -12,11 +12,11 @@ use http::HeaderMap;
 use kube::ResourceExt as _;
 
 use super::{Row, row, visible};
-use crate::access::Visible;
+use crate::access::{Visible, operate};
 use crate::acts::request_id;
 use crate::ages::{self, Moment};
 use crate::cluster::write::{Author, WriteError};
-use crate::cluster::{Cluster, Kind, Question};
+use crate::cluster::{Cluster, Kind};
 use crate::error::AppError;
 use crate::forms::{Fields, token};
 use crate::health::{Health, Wording};
@@ -74,17 +74,6 @@ pub(crate) async fn order(
     found.ok_or(AppError::NoPage)
 }
 
-/// Whether somebody works for the operations provider of a platform.
-fn operate(platform: &str) -> Question {
-    Question {
-        verb: "operate",
-        kind: Kind::CloudPlatform,
-        part: None,
-        namespace: None,
-        name: Some(platform.to_owned()),
-    }
-}
-
 /// The page of one order.
 ///
 /// # Errors
@@ -113,12 +102,7 @@ async fn draw_told(
     let order = order(visit, tenant, name).await?;
     let wording = visit.wording(&visible);
     let row = row(&wording, &order);
-    let (state, user) = (&visit.state, &visit.session.user);
-    let may = state
-        .access
-        .may(&state.cluster, user, operate(&order.spec.platform))
-        .await
-        .map_err(|error| AppError::hub_silent(&state.cluster, &error))?;
+    let may = visit.may(operate(&order.spec.platform)).await?;
     // What failed may be taken up again (policy work-order-steps).
     let open = order.spec.state() != OrderState::Done;
     let choices = STEPS.map(|step| (format!("{step:?}"), step_word(lang, step)));

@@ -47,19 +47,17 @@ struct Report {
 /// # Errors
 /// The hub gives no answer.
 pub async fn units(visit: &Visit, visible: &Visible) -> Result<Vec<(String, String)>, AppError> {
-    let (state, user) = (&visit.state, &visit.session.user);
     let names = visible.tenant_names.iter().cloned();
     let allowed: Vec<_> = futures::stream::iter(names)
         .map(|name| async move {
             let namespace = tenant_namespace(&name);
             let question = within("create", Kind::WorkOrder, &namespace);
-            let may = state.access.may(&state.cluster, user, question).await;
-            may.map(|may| may.then_some(name))
+            let may = visit.may(question).await?;
+            Ok::<_, AppError>(may.then_some(name))
         })
         .buffered(AT_ONCE)
         .try_collect()
-        .await
-        .map_err(|error| AppError::hub_silent(&state.cluster, &error))?;
+        .await?;
     let lang = visit.reader.lang;
     let titled = |name: String| (name.clone(), visible.names.tenant(lang, &name).to_owned());
     Ok(allowed.into_iter().flatten().map(titled).collect())

@@ -258,6 +258,32 @@ fn a_change_states_the_new_amount_and_what_is_not_named_stays() {
 }
 
 #[test]
+fn a_change_costs_what_its_pieces_cost_where_the_catalog_says_one_price() {
+    let priced = |cpu: i64, memory: &str| {
+        let mut change = application("zj");
+        change.type_ = ApplicationType::Change;
+        change.items[0].grant = Some("prod".into());
+        change.items[0].namespaces.clear();
+        change.items[0].resources = list(&cpu.to_string(), memory);
+        World::new().with_grant().preview(&change).monthly()
+    };
+    assert_eq!(priced(6, "12Gi"), "361.50".parse().ok(), "three of 2C4G");
+    assert_eq!(priced(5, "12Gi"), None, "no whole number of anything");
+    assert_eq!(
+        priced(4, "8Gi"),
+        None,
+        "two of 2C4G, or one of what has no price"
+    );
+    let mut renewal = application("zj");
+    renewal.type_ = ApplicationType::Renew;
+    renewal.items[0].grant = Some("prod".into());
+    let mut world = World::new().with_grant();
+    assert_eq!(world.preview(&renewal).monthly(), None);
+    world.grants[0].spec.hard = list("2", "4Gi");
+    assert_eq!(world.preview(&renewal).monthly(), "120.50".parse().ok());
+}
+
+#[test]
 fn a_release_gives_everything_back_and_a_renewal_only_moves_the_end() {
     let mut release = application("zj");
     release.type_ = ApplicationType::Release;
