@@ -15,6 +15,8 @@ use kube::api::{DeleteParams, ListParams};
 mod account;
 #[path = "requests/bad_days.rs"]
 mod bad_days;
+#[path = "requests/catalogs.rs"]
+mod catalogs;
 #[path = "requests/files.rs"]
 mod files;
 #[path = "requests/gigabyte.rs"]

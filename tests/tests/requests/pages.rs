@@ -13,7 +13,7 @@ use crate::stage::{HOME, World, world};
 use crate::{draft, shows};
 
 /// The hidden fields of the first form of a page that is sent to an address.
-fn carried(page: &Answer, action: &str) -> Result<Vec<(String, String)>> {
+pub(crate) fn carried(page: &Answer, action: &str) -> Result<Vec<(String, String)>> {
     let head = format!("action=\"{action}\"");
     let form = page.body.split("<form").find(|form| form.contains(&head));
     let form = form.with_context(|| format!("no form for {action}: {}", page.body))?;
@@ -34,7 +34,7 @@ fn carried(page: &Answer, action: &str) -> Result<Vec<(String, String)>> {
 }
 
 /// Fills the form of a page and sends it.
-async fn submit(
+pub(crate) async fn submit(
     browser: &mut Browser,
     (path, action): (&str, &str),
     fields: &[(&str, &str)],
@@ -58,13 +58,17 @@ async fn submit(
 }
 
 /// The same, and it is done.
-async fn done(browser: &mut Browser, at: (&str, &str), fields: &[(&str, &str)]) -> Result<Answer> {
+pub(crate) async fn done(
+    browser: &mut Browser,
+    at: (&str, &str),
+    fields: &[(&str, &str)],
+) -> Result<Answer> {
     let sent = submit(browser, at, fields).await?;
     ensure!(sent.status == 303, "{at:?}: {} {}", sent.head, sent.body);
     Ok(sent)
 }
 
-async fn everywhere(world: &World, role: &str, group: &str) -> Result<()> {
+pub(crate) async fn everywhere(world: &World, role: &str, group: &str) -> Result<()> {
     let api = "rbac.authorization.k8s.io";
     let binding = json!({
         "apiVersion": format!("{api}/v1"), "kind": "ClusterRoleBinding",

@@ -80,8 +80,7 @@ impl Entry for CloudProduct {
             let id = |part: &str| format!("{part}-{}", size.name);
             all.put(&id("given"), YES);
             for resource in Resource::ALL {
-                let amount = size.resources.0.get(resource.name());
-                let amount = amount.map(Quantity::to_string);
+                let amount = resource.of(&size.resources).map(|q| q.to_string());
                 all.put(&id(resource.name()), &amount.unwrap_or_default());
             }
             all.put(&id("other"), &others(&size.resources));
@@ -170,6 +169,21 @@ impl Entry for CloudProduct {
                 "keep.effect.stock"
             };
             told.push(lang.say(key, &figures));
+        }
+        let undated = |size: &&ProductSize| {
+            let was = before.map(|one| one.spec.sizes.iter()).into_iter();
+            let mut was = was
+                .flatten()
+                .filter_map(|s| (s.name == size.name).then_some(&s.price));
+            let now = size.price.as_ref();
+            let then = was.next().and_then(Option::as_ref);
+            let other = now
+                .zip(then)
+                .is_some_and(|(now, then)| now.monthly != then.monthly);
+            other && now.is_some_and(|price| price.since.is_none())
+        };
+        if self.spec.sizes.iter().any(|size| undated(&size)) {
+            told.push(lang.t("keep.effect.price").to_owned());
         }
         let unpriced = self.spec.sizes.iter().filter(|size| size.price.is_none());
         match unpriced.count() {
@@ -314,7 +328,10 @@ fn size(lang: Lang, fields: &Fields, code: &str, word: &str) -> Group {
 
 /// What a size takes beside the three that every platform is compared by: a line each, `name=amount`.
 fn others(resources: &ResourceList) -> String {
-    let known = |name: &str| Resource::ALL.iter().any(|r| r.name() == name);
+    let known = |name: &str| {
+        let mut all = Resource::ALL.iter();
+        all.any(|r| r.name() == name || r.name().trim_start_matches("requests.") == name)
+    };
     let rest = resources.0.iter().filter(|(name, _)| !known(name));
     let lines: Vec<_> = rest
         .map(|(name, amount)| format!("{name}={amount}"))

@@ -211,3 +211,29 @@ fn names_of_entries_are_those_of_objects() {
         assert!(rights::name(Lang::Zh, bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_new_price_without_a_first_day_says_what_it_is_for() {
+    let catalogs = catalogs();
+    let one = catalogs
+        .products
+        .iter()
+        .find(|p| p.name_any() == "zhanjiang-cloud-host")
+        .unwrap();
+    let told = |others: &[(&str, &str)]| {
+        let fields = with(one.filled(), others);
+        let spec = CloudProduct::read(Lang::En, &fields, &catalogs).unwrap();
+        let new = CloudProduct::made(&one.name_any(), spec);
+        let effects = new.effects(Lang::En, Some(one), &catalogs);
+        effects
+            .iter()
+            .any(|effect| effect.starts_with("Without a first day"))
+    };
+    assert!(told(&[("price-2C4G", "130")]));
+    assert!(!told(&[
+        ("price-2C4G", "130"),
+        ("since-2C4G", "2027-01-01")
+    ]));
+    assert!(!told(&[("price-8C32G", "130")]), "there was none before");
+    assert!(!told(&[]));
+}
