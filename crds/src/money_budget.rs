@@ -1,9 +1,12 @@
 //! Budgets of money: what a unit may commit a year, and how much of it is. Pure; a warning, never a refusal by itself.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::money::Money;
+use crate::tenant_quota::FundingSource;
 
 /// A year's money of a unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +16,20 @@ pub struct MoneyBudget {
     /// The document that gives it: number and date.
     #[schemars(length(min = 1, max = 256))]
     pub reference: String,
+    /// What of it comes from which source of funding, where the document says so: each is watched by itself, by the shares that
+    /// projects name (`resourcerequest.spec.application.project.funding`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["source"]))]
+    pub sources: Vec<SourceBudget>,
+}
+
+/// A year's money from one source of funding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceBudget {
+    /// The source.
+    pub source: FundingSource,
+    /// Yuan a year.
+    pub annual: Money,
 }
 
 /// From where on a budget of money needs attention.
@@ -58,6 +75,68 @@ impl Monthly {
     }
 }
 
+/// Money a month, in all and by who pays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commitment {
+    /// All of it.
+    pub all: Monthly,
+    /// What each source of funding pays of it.
+    pub by: BTreeMap<FundingSource, Monthly>,
+}
+
+impl Commitment {
+    /// Adds a part that is paid by these sources, in percent.
+    pub fn add(&mut self, part: Option<Money>, funding: &[(FundingSource, u8)]) {
+        self.all = self.all.and(part);
+        for (source, share) in shares(part, funding) {
+            let sum = self.by.entry(source).or_default();
+            *sum = sum.and(share);
+        }
+    }
+}
+
+/// What each source pays of a sum, in percent to the fen; what rounding leaves is the first one's.
+#[must_use]
+pub fn shares(
+    sum: Option<Money>,
+    funding: &[(FundingSource, u8)],
+) -> Vec<(FundingSource, Option<Money>)> {
+    let part = |percent: u8| {
+        let whole = sum.map_or(0, Money::in_fen);
+        whole.saturating_mul(i64::from(percent)) / 100
+    };
+    let others: i64 = funding
+        .iter()
+        .skip(1)
+        .map(|(_, percent)| part(*percent))
+        .sum();
+    let paid = funding.iter().enumerate().map(|(nth, (source, percent))| {
+        let fen = |whole: Money| match nth {
+            0 => whole.in_fen() - others,
+            _ => part(*percent),
+        };
+        (*source, sum.map(|whole| Money::fen(fen(whole))))
+    });
+    paid.collect()
+}
+
+/// How a unit's money stands: as a whole first, then from each source that its budget names.
+#[must_use]
+pub fn standings(
+    budget: &MoneyBudget,
+    rules: &MoneyRules,
+    committed: &Commitment,
+    asked: &Commitment,
+) -> Vec<(Option<FundingSource>, Standing)> {
+    let whole = standing(budget.annual, rules, committed.all, asked.all);
+    let of = |sums: &Commitment, source| sums.by.get(&source).copied().unwrap_or_default();
+    let sources = budget.sources.iter().map(|part| {
+        let (there, more) = (of(committed, part.source), of(asked, part.source));
+        (Some(part.source), standing(part.annual, rules, there, more))
+    });
+    std::iter::once((None, whole)).chain(sources).collect()
+}
+
 /// How a year's budget stands with what is asked for. Amounts are yuan a year: twelve months of what is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -77,16 +156,10 @@ pub struct Standing {
     pub unpriced: usize,
 }
 
-/// How a budget stands.
-#[must_use]
-pub fn standing(
-    budget: &MoneyBudget,
-    rules: &MoneyRules,
-    committed: Monthly,
-    asked: Monthly,
-) -> Standing {
+/// How a year's money stands.
+fn standing(annual: Money, rules: &MoneyRules, committed: Monthly, asked: Monthly) -> Standing {
     let (there, more) = (committed.priced.times(12), asked.priced.times(12));
-    let (sum, whole) = (there.plus(more).in_fen(), budget.annual.in_fen());
+    let (sum, whole) = (there.plus(more).in_fen(), annual.in_fen());
     let percent = match whole {
         0 if sum == 0 => 0,
         0 => 9999,
@@ -98,7 +171,7 @@ pub fn standing(
     let reached = |t: &&u16| i128::from(sum) * 100 >= i128::from(whole) * i128::from(**t);
     let threshold = rules.thresholds.iter().filter(reached).max().copied();
     Standing {
-        annual: budget.annual,
+        annual,
         committed: there,
         asked: more,
         remains: whole.saturating_sub(sum),
@@ -113,13 +186,10 @@ mod tests {
     use super::*;
 
     fn of(committed: &str, asked: &str) -> Standing {
-        let budget = MoneyBudget {
-            annual: "12000".parse().unwrap(),
-            reference: "湛财〔2026〕1号".into(),
-        };
+        let annual = "12000".parse().unwrap();
         let monthly = |text: &str| Monthly::default().and(text.parse().ok());
         standing(
-            &budget,
+            annual,
             &MoneyRules::default(),
             monthly(committed),
             monthly(asked),
@@ -142,6 +212,42 @@ mod tests {
                 "{committed} + {asked}"
             );
         }
+    }
+
+    #[test]
+    fn each_source_is_watched_by_its_shares_and_nothing_is_lost_in_rounding() {
+        use FundingSource::{OwnBudget, Project};
+        let funding = [(OwnBudget, 67), (Project, 33)];
+        let paid = shares(Some(Money::fen(101)), &funding);
+        assert_eq!(
+            paid,
+            [
+                (OwnBudget, Some(Money::fen(68))),
+                (Project, Some(Money::fen(33)))
+            ]
+        );
+        let budget = MoneyBudget {
+            annual: "12000".parse().unwrap(),
+            reference: "湛财〔2026〕1号".into(),
+            sources: vec![SourceBudget {
+                source: Project,
+                annual: "1200".parse().unwrap(),
+            }],
+        };
+        let (mut committed, mut asked) = (Commitment::default(), Commitment::default());
+        committed.add("200".parse().ok(), &[(OwnBudget, 60), (Project, 40)]);
+        committed.add("100".parse().ok(), &[]);
+        asked.add("20".parse().ok(), &[(Project, 100)]);
+        asked.add(None, &[(Project, 100)]);
+        let all = standings(&budget, &MoneyRules::default(), &committed, &asked);
+        let figures = all
+            .iter()
+            .map(|(of, s)| (*of, (s.percent, s.threshold, s.unpriced)));
+        let figures: Vec<_> = figures.collect();
+        assert_eq!(
+            figures,
+            [(None, (32, None, 1)), (Some(Project), (100, Some(100), 1))]
+        );
     }
 
     #[test]

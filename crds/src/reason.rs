@@ -267,6 +267,8 @@ reasons! {
     LeaseRuns,
     /// A freeze holds back what would grow.
     ChangeFrozen,
+    /// What was approved is asked for from a later day on.
+    BeginsLater,
     /// A decision was made for somebody who may not decide there any more.
     DelegatorLost,
     /// A grant whose lease has ended does not grow.

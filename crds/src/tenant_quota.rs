@@ -179,7 +179,9 @@ pub struct Funding {
 }
 
 /// Where the money comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum FundingSource {
     /// Bought by the province for all.
     ProvincialPurchase,

@@ -30,7 +30,8 @@ use crds::resource_request::chain::{self, Ground};
 use crds::resource_request::course::{Course, course};
 use crds::resource_request::preview::{Around, Preview, Standing, decided, preview};
 use crds::resource_request::{
-    DecisionOutcome, Event, EventKind, HoldStatus, Phase, ResourceRequestStatus, record,
+    ApplicationType, DecisionOutcome, Environment, Event, EventKind, HoldStatus, Phase,
+    ResourceRequestStatus, record,
 };
 use crds::{
     ChangeWindow, CloudPlatform, CloudProduct, ConditionType, Conditions, InformationSystem,
@@ -158,8 +159,8 @@ struct Pass<'a> {
     name: String,
     /// What stands against it.
     refusal: Option<Verdict>,
-    /// The freeze that holds it back.
-    frozen: Option<Verdict>,
+    /// What holds back what was approved: a freeze, or that it is to begin later.
+    waits: Option<Verdict>,
     /// What is to be asked.
     inquiries: Vec<Inquiry>,
 }
@@ -173,7 +174,7 @@ impl<'a> Pass<'a> {
             status: request.status.clone().unwrap_or_default(),
             name: request.name_any(),
             refusal: None,
-            frozen: None,
+            waits: None,
             inquiries: Vec::new(),
         }
     }
@@ -190,7 +191,8 @@ impl<'a> Pass<'a> {
         if self.course().phase.holds() && !self.is_enacted() {
             self.hold(&preview);
         }
-        self.frozen = preview.frozen(self.now).map(ChangeWindow::frozen);
+        let frozen = preview.frozen(self.now).map(ChangeWindow::frozen);
+        self.waits = frozen.or_else(|| self.begins_later());
         let ledger_first = self.enact(&preview);
         let mut deeds = self.deeds(&preview);
         let curtailing = self.curtail();
@@ -213,6 +215,17 @@ impl<'a> Pass<'a> {
             requeue: soon.or_else(|| by_days.then(|| next_day(self.now))),
             ..Plan::say(self.status)
         }
+    }
+
+    /// Whether it is asked for from a later day on. A renewal changes nothing before the end that it moves, and an emergency
+    /// does not wait.
+    fn begins_later(&self) -> Option<Verdict> {
+        let application = &self.request.spec.application;
+        let waits = application.type_ != ApplicationType::Renew
+            && application.environment != Environment::Emergency;
+        let today = crds::calendar::day_of(self.now);
+        let from = application.from.filter(|from| waits && *from > today)?;
+        Some(Verdict::unknown(Reason::BeginsLater).with("from", from))
     }
 
     /// What it will change, before it does; the unit's own promises and holds count as free for it.

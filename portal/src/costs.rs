@@ -9,7 +9,8 @@ use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
 use crds::calendar::day_of;
 use crds::keys::tenant_namespace;
-use crds::money_budget::{Monthly, standing};
+use crds::money_budget::{Commitment, MoneyBudget, Standing, standings};
+use crds::tenant_quota::FundingSource;
 use jiff::civil::Date;
 use kube::ResourceExt as _;
 
@@ -20,6 +21,7 @@ use crate::error::AppError;
 use crate::export::{self, Table};
 use crate::figures::Resource;
 use crate::health::{Health, Wording};
+use crate::i18n::Lang;
 use crate::live::Visit;
 use crate::page::Page;
 use crate::requests::words;
@@ -75,7 +77,8 @@ struct MoneyRow {
     href: String,
     name: String,
     bar: String,
-    line: String,
+    /// The whole, then each source, with whether it needs attention.
+    lines: Vec<(String, bool)>,
     health: Health,
     state: &'static str,
 }
@@ -281,6 +284,27 @@ fn near(visit: &Visit, visible: &Visible) -> Vec<Near> {
     near
 }
 
+fn money_health(standing: &Standing) -> Health {
+    match standing.threshold {
+        Some(threshold) if threshold >= 100 => Health::Bad,
+        Some(_) => Health::Attention,
+        None if standing.unpriced > 0 => Health::Unknown,
+        None => Health::Good,
+    }
+}
+
+/// How much of a year's money is committed, and whether that needs attention.
+fn money_line(
+    lang: Lang,
+    budget: &MoneyBudget,
+    one: &(Option<FundingSource>, Standing),
+) -> (String, bool) {
+    (
+        words::money_line(lang, budget, one),
+        one.1.threshold.is_some(),
+    )
+}
+
 /// The budgets of money of the units that may be seen, the fullest first.
 fn money(visit: &Visit, visible: &Visible, reckoned: &Reckoned) -> Vec<MoneyRow> {
     let lang = visit.reader.lang;
@@ -299,19 +323,19 @@ fn money(visit: &Visit, visible: &Visible, reckoned: &Reckoned) -> Vec<MoneyRow>
             if !visible.requests.has(&tenant_namespace(&id)) {
                 return None;
             }
-            let committed = sums.get(&id).copied().unwrap_or_default();
-            let standing = standing(budget, &rules, committed, Monthly::default());
+            let committed = sums.get(&id).cloned().unwrap_or_default();
+            let all = standings(budget, &rules, &committed, &Commitment::default());
+            let (_, standing) = *all.first()?;
             let name = visible.names.tenant(lang, &id).to_owned();
-            let health = match standing.threshold {
-                Some(threshold) if threshold >= 100 => Health::Bad,
-                Some(_) => Health::Attention,
-                None if standing.unpriced > 0 => Health::Unknown,
-                None => Health::Good,
-            };
+            let health = all.iter().map(|(_, one)| money_health(one)).min();
+            let health = health.unwrap_or(Health::Unknown);
             let row = MoneyRow {
                 href: format!("/tenants/{id}"),
                 bar: charts::share(lang, &name, i64::from(standing.percent)),
-                line: words::money_line(lang, budget, &standing),
+                lines: all
+                    .iter()
+                    .map(|one| money_line(lang, budget, one))
+                    .collect(),
                 state: health.word(lang),
                 name,
                 health,

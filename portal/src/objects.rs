@@ -47,6 +47,28 @@ pub fn as_code<K: Serialize>(
     })
 }
 
+/// What one types to append an entry to a list of an object that is shown, as the portal does it: with the same tests of what
+/// was seen.
+#[must_use]
+pub fn appending<K: Serialize + kube::Resource>(
+    object: &K,
+    plural: &str,
+    list: &str,
+    entry: &impl Serialize,
+) -> String {
+    let seen = serde_json::to_value(object).unwrap_or_default();
+    let entry = serde_json::to_value(entry).unwrap_or_default();
+    let patch = crate::cluster::write::appending(&seen, list, &entry).to_string();
+    let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+    // Within single quotes a shell reads everything as it is, but the quote itself.
+    let quoted = patch.replace('\'', "'\\''");
+    format!(
+        "kubectl patch {plural}.{} -n {namespace} {} --type=json -p '{quoted}'",
+        crds::GROUP,
+        object.name_any()
+    )
+}
+
 fn yaml<K: Serialize>(object: &K) -> Result<String, AppError> {
     serde_yaml::to_string(object).map_err(AppError::internal)
 }

@@ -70,7 +70,7 @@ struct Search {
 type Letters = HashMap<String, Arc<(String, String)>>;
 
 /// The letters of a Chinese name: the first of each syllable, and all of them.
-fn letters(name: &str) -> Arc<(String, String)> {
+pub(crate) fn letters(name: &str) -> Arc<(String, String)> {
     static LETTERS: OnceLock<Mutex<Letters>> = OnceLock::new();
     let kept = LETTERS.get_or_init(Mutex::default);
     if let Some(known) = kept.lock().ok().and_then(|kept| kept.get(name).cloned()) {

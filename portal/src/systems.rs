@@ -19,8 +19,9 @@ use crate::objects::{self, AsCode};
 use crate::page::Page;
 use crate::platforms::Fact;
 use crate::requests::{self, words};
+use crate::views::order::{Key, order};
 use crate::views::slice::Slice;
-use crate::views::{self, Bar, SYSTEMS};
+use crate::views::{self, Bar, SYSTEMS, query};
 
 /// Rows of a page of the list.
 const ROWS: usize = 50;
@@ -35,6 +36,8 @@ struct Row {
     category: &'static str,
     hosting: &'static str,
     level: String,
+    /// The same as a number.
+    grade: Option<u8>,
     namespaces: usize,
 }
 
@@ -131,6 +134,7 @@ fn row(lang: Lang, visible: &Visible, system: &InformationSystem) -> Row {
         category: word(lang, &format!("system-category.{:?}", spec.category)),
         hosting: word(lang, &format!("hosting.{:?}", spec.hosting)),
         level: level(lang, spec.mlps_level),
+        grade: spec.mlps_level,
         namespaces: leaves(lang, visible, &tenant, &id).len(),
         tenant: visible.names.tenant(lang, &tenant).to_owned(),
         id,
@@ -157,11 +161,17 @@ async fn rows(visit: &Visit, visible_: &Visible) -> Result<Vec<Row>, AppError> {
         let text = [&row.name, &row.id, &row.tenant, &row.owner];
         q.is_empty() || text.iter().any(|text| text.to_lowercase().contains(&q))
     });
-    match visit.reader.parameter("sort").as_str() {
-        "name" => rows.sort_by(|a, b| a.name.cmp(&b.name)),
-        "level" => rows.sort_by(|a, b| b.level.cmp(&a.level)),
-        _ => rows.sort_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name))),
-    }
+    rows.sort_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name)));
+    let asked = query::Asked::of(&SYSTEMS, &visit.reader.query);
+    order(&mut rows, &asked, |row, column| match column {
+        "name" => Key::text(&row.name),
+        "tenant" => Key::text(&row.tenant),
+        "owner" => Key::text(&row.owner),
+        "namespaces" => Key::Number(row.namespaces as i128),
+        _ => row
+            .grade
+            .map_or(Key::Nothing, |level| Key::Number(level.into())),
+    });
     Ok(rows)
 }
 

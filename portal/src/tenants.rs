@@ -25,6 +25,8 @@ use crate::live::{self, Visit, live};
 use crate::objects::{self, AsCode};
 use crate::page::Page;
 use crate::platforms::Fact;
+use crate::views::order::{Key, order};
+use crate::views::query::Asked;
 use crate::views::slice::Slice;
 use crate::views::{self, Bar, TENANTS};
 use crate::way_in;
@@ -42,6 +44,9 @@ pub struct Filter {
     /// A level.
     #[serde(default)]
     level: String,
+    /// The order.
+    #[serde(default)]
+    sort: String,
     /// The page, from 1.
     #[serde(default)]
     page: usize,
@@ -117,7 +122,7 @@ fn filter(visit: &Visit) -> Filter {
 
 pub(crate) async fn draw_list(visit: &Visit) -> Result<impl live::Live + use<>, AppError> {
     let (visible, lang, filter) = (visit.visible().await?, visit.reader.lang, filter(visit));
-    let names = names(&visible, &filter);
+    let names = names(lang, &visible, &filter);
     let (all, total) = (visible.tenant_names.len(), names.len());
     let slice = Slice::of(lang, total, ROWS, filter.page);
     let levels = [Level::Province, Level::City, Level::County, Level::Town];
@@ -172,7 +177,7 @@ pub async fn list_csv(visit: Visit) -> Result<Response, AppError> {
         "resource.requests.memory",
         "resource.requests.storage",
     ];
-    let rows: Vec<Vec<String>> = names(&visible, &filter(&visit))
+    let rows: Vec<Vec<String>> = names(lang, &visible, &filter(&visit))
         .into_iter()
         .map(|name| row(lang, &visible, name))
         .map(|row| {
@@ -203,7 +208,7 @@ fn level_word(lang: Lang, level: Level) -> &'static str {
 }
 
 /// The names of those that are wanted, by level and name.
-fn names<'a>(visible: &'a Visible, filter: &Filter) -> Vec<&'a String> {
+fn names<'a>(lang: Lang, visible: &'a Visible, filter: &Filter) -> Vec<&'a String> {
     let q = filter.q.trim().to_lowercase();
     let level = |tenant: &Arc<Tenant>| Some((tenant.metadata.name.clone()?, tenant.spec.level));
     let levels: HashMap<String, Level> = visible.tenants.iter().filter_map(level).collect();
@@ -216,6 +221,14 @@ fn names<'a>(visible: &'a Visible, filter: &Filter) -> Vec<&'a String> {
     let mut names: Vec<_> = visible.tenant_names.iter().filter(wanted).collect();
     // They are in order of names already.
     names.sort_by_key(|name| levels.get(*name).copied());
+    let asked = Asked::sorted(&TENANTS, &filter.sort);
+    order(&mut names, &asked, |name, column| match column {
+        "name" => Key::text(visible.names.tenant(lang, name)),
+        "grants" => Key::Number(visible.grants_of(name).len() as i128),
+        _ => levels
+            .get(*name)
+            .map_or(Key::Nothing, |level| Key::Number(*level as i128)),
+    });
     names
 }
 
@@ -444,15 +457,29 @@ mod tests {
             let filter = Filter {
                 q: q.into(),
                 level: level.into(),
-                page: 0,
+                ..Filter::default()
             };
-            let names = names(&visible, &filter).into_iter();
+            let names = names(Lang::Zh, &visible, &filter).into_iter();
             names.cloned().collect::<Vec<_>>()
         };
         assert_eq!(found("人力", ""), ["renshe"]);
         assert_eq!(found("security", ""), ["gongan"]);
         assert_eq!(found("", "County"), ["leizhou", "xiashan"]);
         assert!(found("nobody", "").is_empty());
+        let ordered = |sort: &str| {
+            let filter = Filter {
+                sort: sort.into(),
+                ..Filter::default()
+            };
+            let names = names(Lang::Zh, &visible, &filter).into_iter();
+            names.cloned().collect::<Vec<_>>()
+        };
+        let (mut up, down) = (ordered("grants"), ordered("-grants"));
+        assert_eq!(down[0], "renshe", "it has most grants");
+        let of = |name: &String| visible.grants_of(name).len();
+        assert!(up.is_sorted_by_key(of), "{up:?}");
+        up.sort();
+        assert_eq!(up, visible.tenant_names.iter().cloned().collect::<Vec<_>>());
     }
 
     #[test]

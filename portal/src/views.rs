@@ -2,6 +2,7 @@
 //! an address asks for, `act.rs` keeps views, `db/views.rs` stores them, `templates/views.html` shows both above a list.
 
 pub mod act;
+pub mod order;
 pub mod query;
 pub mod slice;
 
@@ -29,6 +30,8 @@ pub struct List {
     pub parameters: &'static [&'static str],
     /// The columns that can be left out, with the keys of their headings: all but the first, which names what a row is about.
     pub columns: &'static [(&'static str, &'static str)],
+    /// The columns by which it is ordered where that is asked for; the first one is the column that is never left out.
+    pub orders: &'static [&'static str],
 }
 
 /// Requests.
@@ -43,12 +46,14 @@ pub const REQUESTS: List = List {
         ("submitted", "table.submitted"),
         ("price", "table.price"),
     ],
+    // Its headings are its own: the newest come first.
+    orders: &[],
 };
 /// Tenants.
 pub const TENANTS: List = List {
     code: "tenants",
     path: "/tenants",
-    parameters: &["q", "level"],
+    parameters: &["q", "level", "sort"],
     columns: &[
         ("level", "table.level"),
         ("parent", "table.parent"),
@@ -58,6 +63,7 @@ pub const TENANTS: List = List {
         ("memory", "resource.requests.memory"),
         ("storage", "resource.requests.storage"),
     ],
+    orders: &["name", "level", "grants"],
 };
 /// Platforms.
 pub const PLATFORMS: List = List {
@@ -70,12 +76,13 @@ pub const PLATFORMS: List = List {
         ("docking", "table.docking"),
         ("capacity", "table.capacity"),
     ],
+    orders: &[],
 };
 /// Work orders.
 pub const ORDERS: List = List {
     code: "work-orders",
     path: "/work-orders",
-    parameters: &["q", "state"],
+    parameters: &["q", "state", "sort"],
     columns: &[
         ("purpose", "table.purpose"),
         ("tenant", "table.tenant"),
@@ -83,6 +90,7 @@ pub const ORDERS: List = List {
         ("state", "table.state"),
         ("due", "table.due"),
     ],
+    orders: &["title", "purpose", "tenant", "platform", "state", "due"],
 };
 /// Information systems.
 pub const SYSTEMS: List = List {
@@ -97,6 +105,7 @@ pub const SYSTEMS: List = List {
         ("mlps", "field.mlps"),
         ("namespaces", "table.namespaces"),
     ],
+    orders: &["name", "tenant", "owner", "mlps", "namespaces"],
 };
 /// What things cost.
 pub const COSTS: List = List {
@@ -109,6 +118,7 @@ pub const COSTS: List = List {
         ("lines", "costs.lines"),
         ("unpriced", "cost.unpriced"),
     ],
+    orders: &[],
 };
 /// All of them.
 const ALL: [&List; 6] = [&REQUESTS, &TENANTS, &PLATFORMS, &ORDERS, &SYSTEMS, &COSTS];
@@ -121,7 +131,37 @@ pub(crate) struct Heading {
     pub(crate) word: &'static str,
     /// Whether it is shown.
     pub(crate) shown: bool,
+    /// What its heading is drawn with: figures stand to the right.
+    pub(crate) class: &'static str,
+    /// How the list is ordered by it.
+    pub(crate) ordered: Option<Ordered>,
 }
+
+/// How a list is ordered by a column.
+pub(crate) struct Ordered {
+    /// The list ordered by it, or the other way round where it is already.
+    pub(crate) href: String,
+    /// `ascending` or `descending` where it is.
+    pub(crate) now: Option<&'static str>,
+}
+
+impl Ordered {
+    fn of(list: &List, asked: &Asked, column: &'static str) -> Option<Self> {
+        let known = list.orders.contains(&column);
+        let now = asked.sort().filter(|(by, _)| *by == column);
+        let other = match now {
+            Some((_, false)) => format!("-{column}"),
+            Some((_, true)) | None => column.to_owned(),
+        };
+        known.then(|| Self {
+            href: asked.with(list.path, &[("sort", &other)]),
+            now: now.map(|(_, down)| if down { "descending" } else { "ascending" }),
+        })
+    }
+}
+
+/// Columns of figures.
+const FIGURES: [&str; 6] = ["grants", "cpu", "memory", "storage", "namespaces", "price"];
 
 /// A view as the list links to it.
 pub(crate) struct Link {
@@ -143,6 +183,10 @@ pub(crate) struct Bar {
     pub(crate) views: Option<Vec<Link>>,
     /// The columns.
     pub(crate) headings: Vec<Heading>,
+    /// How the list is ordered by its first column.
+    pub(crate) first: Option<Ordered>,
+    /// The order that is asked for, which the form of the filter carries.
+    pub(crate) sort: String,
     /// The list with everything in it.
     pub(crate) all: String,
     /// What the forms carry.
@@ -180,11 +224,20 @@ impl Bar {
             code,
             word: lang.find(key).unwrap_or(key),
             shown: asked.shows(code),
+            class: if FIGURES.contains(&code) {
+                " class=\"num\""
+            } else {
+                ""
+            },
+            ordered: Ordered::of(list, &asked, code),
         };
+        let first = list.orders.first();
         let wrong = act::Wrong::of(&reader.parameter("view-wrong"));
         Self {
             views: kept.map(|views| views.into_iter().map(link).collect()),
             headings: list.columns.iter().map(heading).collect(),
+            first: first.and_then(|column| Ordered::of(list, &asked, column)),
+            sort: reader.parameter("sort"),
             all: Asked::of(list, "").href(),
             hidden: vec![
                 (

@@ -22,6 +22,8 @@ use crate::health::{Health, Wording};
 use crate::i18n::Lang;
 use crate::live::{self, Visit, live};
 use crate::page::Page;
+use crate::views::order::{Key, order};
+use crate::views::query::Asked;
 use crate::views::slice::Slice;
 use crate::views::{self, Bar, ORDERS};
 
@@ -149,12 +151,22 @@ async fn rows(visit: &Visit, visible: &Visible) -> Result<Vec<Row>, AppError> {
         )
     });
     let all = orders.iter().map(|order| row(&wording, order));
-    Ok(all
-        .filter(|row| {
-            let text = format!("{} {} {} {}", row.title, row.id, row.tenant, row.platform);
-            q.is_empty() || text.to_lowercase().contains(&q)
-        })
-        .collect())
+    let found = all.filter(|row| {
+        let text = format!("{} {} {} {}", row.title, row.id, row.tenant, row.platform);
+        q.is_empty() || text.to_lowercase().contains(&q)
+    });
+    let mut rows: Vec<_> = found.collect();
+    let asked = Asked::of(&ORDERS, &visit.reader.query);
+    order(&mut rows, &asked, |row, column| match column {
+        "title" => Key::text(&row.title),
+        "purpose" => Key::text(row.purpose),
+        "tenant" => Key::text(&row.tenant),
+        "platform" => Key::text(&row.platform),
+        "state" => Key::text(row.state),
+        _ if row.due.is_empty() => Key::Nothing,
+        _ => Key::Text(row.due.clone()),
+    });
+    Ok(rows)
 }
 
 /// The list.

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::symlink,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -89,13 +88,7 @@ impl Province {
 
     /// A command line for the testbed's kubectl as the hub's administrator.
     pub fn kubectl(&self) -> Result<String> {
-        let program = self.testbed.dir().join("kubectl");
-        if !program.exists() {
-            symlink(tools::testbed()?, &program)?;
-        }
-        let kubeconfig = self.testbed.admin_kubeconfig(HUB)?;
-        let (program, kubeconfig) = (program.display(), kubeconfig.display());
-        Ok(format!("{program} --kubeconfig {kubeconfig}"))
+        self.testbed.kubectl(HUB)
     }
 
     /// Runs a suite of `tests/browser` to its end; what it said.

@@ -1,5 +1,6 @@
 //! The control planes of a test: started, reached, disturbed and ended.
 
+use std::os::unix::fs::symlink;
 use std::{
     collections::BTreeMap,
     env,
@@ -245,6 +246,20 @@ impl Testbed {
     /// The administrator's kubeconfig file of a cluster.
     pub fn admin_kubeconfig(&self, cluster: &str) -> Result<&Path> {
         Ok(&self.cluster(cluster)?.kubeconfig)
+    }
+
+    /// A command line for the testbed's own kubectl as a cluster's administrator.
+    pub fn kubectl(&self, cluster: &str) -> Result<String> {
+        let program = self.dir().join("kubectl");
+        if !program.exists() {
+            symlink(tools::testbed()?, &program)?;
+        }
+        let kubeconfig = self.admin_kubeconfig(cluster)?;
+        Ok(format!(
+            "{} --kubeconfig {}",
+            program.display(),
+            kubeconfig.display()
+        ))
     }
 
     /// A client as a cluster's administrator.

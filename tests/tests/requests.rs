@@ -17,6 +17,8 @@ mod account;
 mod bad_days;
 #[path = "requests/catalogs.rs"]
 mod catalogs;
+#[path = "requests/commands.rs"]
+mod commands;
 #[path = "requests/files.rs"]
 mod files;
 #[path = "requests/gigabyte.rs"]

@@ -26,7 +26,7 @@ impl Pass<'_> {
             let all = preview.costs.len() == self.request.spec.application.items.len();
             self.status.monthly_cost = preview.monthly().filter(|_| all);
         }
-        if !due || self.refusal.is_some() || self.frozen.is_some() || !self.is_held() {
+        if !due || self.refusal.is_some() || self.waits.is_some() || !self.is_held() {
             return false;
         }
         let enacted = |change: &GrantChange| Enacted {

@@ -50,7 +50,7 @@ fn ready(pass: &Pass<'_>) -> Verdict {
         Phase::Returned => returned(pass),
         Phase::Approved => {
             let approved = || by(Reason::Approved);
-            pass.frozen.clone().unwrap_or_else(approved)
+            pass.waits.clone().unwrap_or_else(approved)
         }
         Phase::Provisioning => provisioning(pass),
         Phase::Delivered => delivered(pass),
@@ -207,10 +207,11 @@ fn enacted(pass: &Pass<'_>) -> Verdict {
     let phase = pass.status.phase.unwrap_or_default();
     let why = match &pass.refusal {
         Some(refusal) if phase.holds() => refusal.reason.to_string(),
-        None if phase == Phase::Approved && pass.frozen.is_some() => {
-            Reason::ChangeFrozen.to_string()
+        None => {
+            let waits = pass.waits.as_ref().filter(|_| phase == Phase::Approved);
+            waits.map_or_else(|| phase.to_string(), |why| why.reason.to_string())
         }
-        _ => phase.to_string(),
+        Some(_) => phase.to_string(),
     };
     Verdict::no(Reason::NotEnacted).with("why", why)
 }

@@ -64,6 +64,7 @@ impl Events {
             "Withdrawn",
             "OfficesUnseen",
             "ChangeFrozen",
+            "BeginsLater",
             "WindowPlanned",
             "WindowEnded",
             "ReviewOpen",

@@ -20,6 +20,7 @@ use super::Roles;
 use crate::access::Visible;
 use crate::acts::request_id;
 use crate::attachments::{self, Link};
+use crate::cluster::Kind;
 use crate::cluster::write::{Author, WriteError};
 use crate::error::AppError;
 use crate::fields::{Choice, Field, Group, Input};
@@ -28,6 +29,7 @@ use crate::ground::Ground;
 use crate::health::Wording;
 use crate::i18n::Lang;
 use crate::live::{self, Visit, live};
+use crate::objects;
 use crate::page::Page;
 use crate::refusals::Told;
 use crate::requests::effect::Effect;
@@ -61,6 +63,8 @@ pub(crate) struct DecidePage {
     delegate: Vec<Group>,
     opinion: Vec<Group>,
     whole: String,
+    /// What one types instead.
+    kubectl: Option<String>,
 }
 
 live!(DecidePage: "banners" => as_banners, "head" => as_head, "effect" => as_effect, "chain" => as_chain);
@@ -219,9 +223,18 @@ async fn whole(
             .most(2048),
         delegate: delegate(lang),
         opinion: opinion(lang, &roles),
+        kubectl: kubectl(visit, request, &roles),
         roles,
         whole: format!("/requests/{tenant}/{name}"),
     })
+}
+
+/// What one types to approve it.
+fn kubectl(visit: &Visit, request: &ResourceRequest, roles: &Roles) -> Option<String> {
+    let said = (DecisionOutcome::Approve, None);
+    let entry = super::decision(visit, request, said).filter(|_| roles.decides)?;
+    let plural = Kind::ResourceRequest.plural();
+    Some(objects::appending(request, plural, "decisions", &entry))
 }
 
 /// How many entries there were when the page was made: decisions, delegations, opinions.

@@ -230,10 +230,11 @@ impl Cluster {
         let wrong = |error: serde_json::Error| WriteError::NoAnswer(error.to_string());
         let entry = serde_json::to_value(entry).map_err(wrong)?;
         let object = serde_json::to_value(seen).map_err(wrong)?;
-        let there = object["spec"].get(list);
-        let empty = there.and_then(Value::as_array).is_none_or(Vec::is_empty);
-        let patch = patch(&object["metadata"]["uid"], list, there, &entry);
-        match self.patch::<K>(author, seen, &patch).await {
+        let empty = is_empty(&object["spec"][list]);
+        match self
+            .patch::<K>(author, seen, &appending(&object, list, &entry))
+            .await
+        {
             // An empty list that somebody wrote out is the same as none.
             Err(WriteError::Stale) if empty => {
                 let written = json!([]);
@@ -353,6 +354,21 @@ impl Cluster {
             .map_err(|e| no(&e))?;
         answered(client.request::<K>(request)).await
     }
+}
+
+fn is_empty(list: &Value) -> bool {
+    list.as_array().is_none_or(Vec::is_empty)
+}
+
+/// What appends an entry to a list of the spec of an object that was seen, as a JSON Patch (RFC 6902).
+#[must_use]
+pub fn appending(object: &Value, list: &str, entry: &Value) -> Value {
+    patch(
+        &object["metadata"]["uid"],
+        list,
+        object["spec"].get(list),
+        entry,
+    )
 }
 
 /// Tests that it is the object and the list that were seen, and appends.

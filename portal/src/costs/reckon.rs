@@ -13,7 +13,7 @@ use crds::calendar::day_of;
 use crds::cloud_product::ProductSize;
 use crds::keys::tenant_of_namespace;
 use crds::money::Money;
-use crds::money_budget::Monthly;
+use crds::money_budget::{Commitment, shares};
 use crds::resource_request::{ApplicationType, Item};
 use crds::tenant_quota::FundingSource;
 use crds::{CloudProduct, ResourceRequest, work_order};
@@ -245,14 +245,14 @@ pub fn charge(line: &Line, month: Month, today: Date) -> Option<Option<Money>> {
     Some(line.prices.charge(first, last))
 }
 
-/// What is in force on a day, by unit: yuan a month, and how much of it has no price.
+/// What is in force on a day, by unit: yuan a month, by who pays, and how much of it has no price.
 #[must_use]
-pub fn in_force(lines: &[Line], today: Date) -> BTreeMap<String, Monthly> {
-    let mut sums: BTreeMap<String, Monthly> = BTreeMap::new();
+pub fn in_force(lines: &[Line], today: Date) -> BTreeMap<String, Commitment> {
+    let mut sums: BTreeMap<String, Commitment> = BTreeMap::new();
     let stands = |line: &&Line| line.from <= today && line.until.is_none_or(|until| until >= today);
     for line in lines.iter().filter(stands) {
         let sum = sums.entry(line.tenant.clone()).or_default();
-        *sum = sum.and(line.prices.on(today));
+        sum.add(line.prices.on(today), &line.funding);
     }
     sums
 }
@@ -297,18 +297,8 @@ pub fn by_funding(
         if line.funding.is_empty() {
             add(None, charge);
         }
-        let mut left = charge.map_or(0, Money::in_fen);
-        for (nth, (source, percent)) in line.funding.iter().enumerate().rev() {
-            let share = charge.map(|money| {
-                let fen = if nth == 0 {
-                    left
-                } else {
-                    money.in_fen().saturating_mul(i64::from(*percent)) / 100
-                };
-                left -= fen;
-                Money::fen(fen)
-            });
-            add(Some(*source), share);
+        for (source, share) in shares(charge, &line.funding) {
+            add(Some(source), share);
         }
     }
     sums.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.priced));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crds::calendar::day_of;
 use crds::keys::tenant_of_namespace;
-use crds::money_budget::{Monthly, standing};
+use crds::money_budget::{Commitment, standings};
 use crds::words::{Day, Subject, SubjectKind};
 use crds::{ResourceRequest, Tenant};
 use kube::ResourceExt as _;
@@ -66,6 +66,7 @@ pub fn sentence(lang: Lang, names: &Names, topic: &str, figures: &Map<String, Va
                 "platform" => names.platform(lang, value).to_owned(),
                 "stage" => lang.t(&format!("stage.{value}")).to_owned(),
                 "resource" => lang.t(&format!("resource.{value}")).to_owned(),
+                "source" => lang.t(&format!("funding.{value}")).to_owned(),
                 _ => value.to_owned(),
             };
             (key.as_str(), text)
@@ -175,16 +176,12 @@ impl Herald {
             .map(|spec| (spec.money, spec.thresholds))
             .unwrap_or_default();
         let told = tenants.iter().flat_map(|tenant| {
-            let money = tenant.spec.money_budget.as_ref().map(|budget| {
-                let committed = committed.get(&tenant.name_any()).copied();
-                standing(
-                    budget,
-                    &rules,
-                    committed.unwrap_or_default(),
-                    Monthly::default(),
-                )
-            });
-            told::of_budgets(tenant, money, (thresholds.granted_percent, today))
+            let none = Commitment::default();
+            let committed = committed.get(&tenant.name_any()).unwrap_or(&none);
+            let money = tenant.spec.money_budget.as_ref();
+            let money = money.map(|budget| standings(budget, &rules, committed, &none));
+            let money = money.unwrap_or_default();
+            told::of_budgets(tenant, &money, (thresholds.granted_percent, today))
         });
         told.collect()
     }

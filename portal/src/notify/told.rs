@@ -61,6 +61,8 @@ pub enum Topic {
     BudgetFull,
     /// A unit's budget of money is nearly committed.
     MoneyFull,
+    /// What a unit has committed of the money from one source is beyond a threshold.
+    SourceFull,
 }
 
 /// In which part somebody hears of it.
@@ -86,7 +88,7 @@ pub enum Reach {
 }
 
 /// Who hears of what, and how far it goes.
-pub const TABLE: [(Topic, &[Part], Reach); 22] = [
+pub const TABLE: [(Topic, &[Part], Reach); 23] = [
     (Topic::Submitted, &[Part::Applicant], Reach::Portal),
     (Topic::Turn, &[Part::Deciders], Reach::Everywhere),
     (
@@ -121,6 +123,7 @@ pub const TABLE: [(Topic, &[Part], Reach); 22] = [
     (Topic::LeaseReleased, &[Part::Owners], Reach::Everywhere),
     (Topic::BudgetFull, &[Part::Owners], Reach::Everywhere),
     (Topic::MoneyFull, &[Part::Owners], Reach::Everywhere),
+    (Topic::SourceFull, &[Part::Owners], Reach::Everywhere),
 ];
 
 impl Topic {
@@ -150,6 +153,7 @@ impl Topic {
             Self::LeaseReleased => "lease-released",
             Self::BudgetFull => "budget-full",
             Self::MoneyFull => "money-full",
+            Self::SourceFull => "source-full",
         }
     }
 

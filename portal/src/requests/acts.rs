@@ -25,6 +25,7 @@ use crate::fields::{self, Choice, Field, Group, Input};
 use crate::forms::{self, Fields};
 use crate::i18n::Lang;
 use crate::live::Visit;
+use crate::objects;
 use crate::refusals::Told;
 use crate::typed::Typed;
 
@@ -57,6 +58,8 @@ pub struct Action {
     pub action: String,
     /// What its button says.
     pub button: &'static str,
+    /// What one types instead.
+    pub kubectl: String,
     /// Whether files go with it.
     pub files: bool,
     /// Whether it ends something.
@@ -176,6 +179,20 @@ impl Act {
         format!("{}-{name}", self.code())
     }
 
+    /// What one types to do it, with the usual answer.
+    fn kubectl(self, lang: Lang, request: &ResourceRequest, by: &str) -> String {
+        let said = [
+            ("comment", lang.t("act.kubectl.say")),
+            ("accepted", "yes"),
+            ("stars", "5"),
+        ];
+        let said = said.map(|(name, value)| (self.field(name), value.to_owned()));
+        let entry = self
+            .entry(&Fields(said.into()), &[], by)
+            .unwrap_or_default();
+        objects::appending(request, Kind::ResourceRequest.plural(), self.list(), &entry)
+    }
+
     fn purpose(self, request: &ResourceRequest) -> String {
         let namespace = request.namespace().unwrap_or_default();
         format!("{}:{namespace}/{}", self.code(), request.name_any())
@@ -248,12 +265,7 @@ pub(super) async fn offered(
         Kind::ResourceRequest,
         &request.namespace().unwrap_or_default(),
     );
-    let unit = visit
-        .state
-        .access
-        .may(&visit.state.cluster, user, create)
-        .await;
-    let unit = unit.map_err(|error| AppError::hub_silent(&visit.state.cluster, &error))?;
+    let unit = visit.may(create).await?;
     if !(standing::is_own(request, user) || unit) || !may_write(visit, request).await? {
         return Ok(Vec::new());
     }
@@ -281,6 +293,7 @@ pub(super) async fn offered(
             button: lang
                 .find(&format!("act-button.{}", act.code()))
                 .unwrap_or(""),
+            kubectl: act.kubectl(lang, request, &user.name),
             ends: act == Act::Withdraw,
             open: matches!(act, Act::Answer | Act::Accept | Act::Rate) || of(act).is_some(),
         })

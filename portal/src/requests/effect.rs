@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crds::Quantity;
-use crds::money_budget::{self, Monthly};
+use crds::money_budget::{self, Commitment};
 use crds::resource_request::preview::{BudgetEffect, GrantChange, Order, PoolEffect, Preview};
 use crds::resource_request::{Application, Item};
 
@@ -34,8 +34,8 @@ pub struct Effect {
     pub problems: Vec<Against>,
     /// The freezes that will hold it back, one line each.
     pub delays: Vec<String>,
-    /// How the unit's budget of money stands with it, and whether that needs attention.
-    pub money: Option<(String, bool)>,
+    /// How the unit's money stands with it, as a whole and from each source, and whether that needs attention.
+    pub money: Vec<(String, bool)>,
 }
 
 impl Effect {
@@ -149,7 +149,7 @@ impl Effect {
                 .collect(),
             monthly: words::monthly(lang, preview.monthly()),
             problems: problems.collect(),
-            delays: delays(wording, preview),
+            delays: delays(wording, application, preview),
             money: money(wording, ground, application, preview),
         }
     }
@@ -161,8 +161,10 @@ fn money(
     ground: &Ground,
     application: &Application,
     preview: &Preview,
-) -> Option<(String, bool)> {
-    let budget = ground.tenant.spec.money_budget.as_ref()?;
+) -> Vec<(String, bool)> {
+    let Some(budget) = &ground.tenant.spec.money_budget else {
+        return Vec::new();
+    };
     let changed = |line: &&Line| {
         let mut items = application.items.iter();
         items.any(|i| i.grant.as_ref() == Some(&line.grant))
@@ -171,18 +173,31 @@ fn money(
     let others: Vec<Line> = others.cloned().collect();
     let committed = reckon::in_force(&others, ground.today.0);
     let committed = committed.into_values().next().unwrap_or_default();
-    let costs = preview.costs.iter();
-    let asked = costs.fold(Monthly::default(), |sum, (_, cost)| sum.and(*cost));
-    let standing = money_budget::standing(budget, &ground.money, committed, asked);
-    let line = words::money_line(wording.lang, budget, &standing);
-    Some((line, standing.threshold.is_some()))
+    let funding = application
+        .project
+        .iter()
+        .flat_map(|project| &project.funding);
+    let funding: Vec<_> = funding.map(|share| (share.source, share.percent)).collect();
+    let mut asked = Commitment::default();
+    for (_, cost) in &preview.costs {
+        asked.add(*cost, &funding);
+    }
+    let all = money_budget::standings(budget, &ground.money, &committed, &asked);
+    all.iter()
+        .map(|one| {
+            (
+                words::money_line(wording.lang, budget, one),
+                one.1.threshold.is_some(),
+            )
+        })
+        .collect()
 }
 
 /// How far ahead a freeze is named: what is asked for today is decided long before one that is further away.
 const FORESEEN: std::time::Duration = std::time::Duration::from_hours(30 * 24);
 
-/// The freezes that will hold back what is approved meanwhile.
-fn delays(wording: &Wording, preview: &Preview) -> Vec<String> {
+/// The day from which on it is asked for, and the freezes that will hold back what is approved meanwhile.
+fn delays(wording: &Wording, application: &Application, preview: &Preview) -> Vec<String> {
     let lang = wording.lang;
     let line = |window: &crds::ChangeWindow| {
         let moment = |at| ages::moment(lang, at, wording.now).exact;
@@ -194,7 +209,11 @@ fn delays(wording: &Wording, preview: &Preview) -> Vec<String> {
         lang.say("effect.delay", &figures)
     };
     let near = |window: &&crds::ChangeWindow| window.spec.from < wording.now + FORESEEN;
-    preview.delays.iter().filter(near).map(line).collect()
+    let today = ages::today(wording.now);
+    let from = application.from.filter(|from| from.0 > today);
+    let from = from.map(|from| lang.say("effect.from", &[("from", &from.to_string())]));
+    let frozen = preview.delays.iter().filter(near).map(line);
+    from.into_iter().chain(frozen).collect()
 }
 
 fn order_line(wording: &Wording, name: String, order: &Order) -> String {

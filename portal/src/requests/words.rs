@@ -5,6 +5,7 @@ use crds::money::Money;
 use crds::money_budget::{MoneyBudget, Standing};
 use crds::resource_request::record::View;
 use crds::resource_request::{ApplicationType, DecisionOutcome, Environment, Phase};
+use crds::tenant_quota::FundingSource;
 use crds::words::{Subject, SubjectKind, Zone};
 use crds::{ResourceList, resource_name};
 
@@ -133,11 +134,19 @@ pub fn amounts(lang: Lang, list: &ResourceList) -> String {
 }
 /// A budget of money, what is committed and asked for a year, what remains; and what no price is known of.
 #[must_use]
-pub fn money_line(lang: Lang, budget: &MoneyBudget, standing: &Standing) -> String {
+pub fn money_line(
+    lang: Lang,
+    budget: &MoneyBudget,
+    (source, standing): &(Option<FundingSource>, Standing),
+) -> String {
     let remains = Money::fen(standing.remains.saturating_abs());
+    let reference = source.map_or_else(
+        || budget.reference.clone(),
+        |source| lang.t(&format!("funding.{source:?}")).to_owned(),
+    );
     let figures = [
         ("annual", yuan(standing.annual)),
-        ("reference", budget.reference.clone()),
+        ("reference", reference),
         ("committed", yuan(standing.committed)),
         ("asked", yuan(standing.asked)),
         ("percent", standing.percent.to_string()),

@@ -1,5 +1,5 @@
-//! Who manages a tenant (`spec.owners`): shown with who decides for it; added and removed as the person who does it. The last
-//! manager cannot be removed.
+//! Who manages a tenant (`spec.owners`) and who decides for it (`spec.approvers`): added and removed as the person who does it.
+//! The last manager cannot be removed; a stage whose last name is removed is decided as the unit above says.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use askama::Template;
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use crds::Tenant;
+use crds::approval::{Stage, StageApprovers};
 use crds::words::{Subject, SubjectKind};
 use http::HeaderMap;
 use kube::ResourceExt as _;
@@ -25,8 +26,9 @@ use crate::live::Visit;
 use crate::page::Page;
 use crate::refusals::Told;
 
-/// A tenant has no more.
+/// A tenant has no more managers, and a stage no more names.
 const MOST: usize = 32;
+const MOST_OF_STAGE: usize = 16;
 /// Characters of a name.
 const NAME: usize = 253;
 
@@ -36,6 +38,8 @@ struct Member {
     name: String,
     value: String,
     part: String,
+    /// The part as forms send it.
+    code: &'static str,
     /// Whether a button removes them.
     removable: bool,
 }
@@ -53,8 +57,77 @@ struct Members {
     token: String,
     kind: String,
     name: String,
+    /// What somebody may be added as: code and word, and the one that was chosen.
+    parts: Vec<(&'static str, String)>,
+    part: String,
     problem: Option<&'static str>,
     csv: String,
+}
+
+/// As what somebody is named: as a manager, or as one who decides at a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A manager.
+    Owner,
+    /// One who decides, or gives an opinion, at a stage.
+    Stage(Stage),
+}
+
+impl Part {
+    /// Every part that is named on a unit; who decides for a platform is named on the platform.
+    fn all() -> impl Iterator<Item = Self> {
+        let stages = Stage::ALL
+            .into_iter()
+            .filter(|stage| *stage != Stage::PlatformOwner);
+        std::iter::once(Self::Owner).chain(stages.map(Self::Stage))
+    }
+
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Stage(stage) => stage.as_str(),
+        }
+    }
+
+    fn read(code: &str) -> Option<Self> {
+        Self::all().find(|part| part.code() == code)
+    }
+
+    fn word(self, lang: Lang) -> String {
+        match self {
+            Self::Owner => lang.t("fact.owners").to_owned(),
+            Self::Stage(stage) => lang.t(&format!("stage.{}", stage.as_str())).to_owned(),
+        }
+    }
+
+    /// Who is named as it.
+    fn of(self, tenant: &Tenant) -> &[Subject] {
+        match self {
+            Self::Owner => &tenant.spec.owners,
+            Self::Stage(stage) => {
+                let named = tenant.spec.approvers.iter().find(|a| a.stage == stage);
+                named.map_or(&[], |approvers| &approvers.subjects)
+            }
+        }
+    }
+
+    const fn most(self) -> usize {
+        match self {
+            Self::Owner => MOST,
+            Self::Stage(_) => MOST_OF_STAGE,
+        }
+    }
+}
+
+/// The approvers with other names at one stage; none leave the stage to the unit above.
+fn at_stage(all: &[StageApprovers], stage: Stage, subjects: Vec<Subject>) -> Vec<StageApprovers> {
+    let mut others: Vec<_> = all.iter().filter(|a| a.stage != stage).cloned().collect();
+    if !subjects.is_empty() {
+        let place = all.iter().position(|a| a.stage == stage);
+        let place = place.unwrap_or(others.len());
+        others.insert(place, StageApprovers { stage, subjects });
+    }
+    others
 }
 
 /// Why a change is not even asked for.
@@ -84,39 +157,39 @@ impl Wrong {
     }
 }
 
-/// The managers with one more.
+/// The names of a part with one more.
 ///
 /// # Errors
 /// It is no name, they are there already, or there are too many.
-pub fn with(owners: &[Subject], one: &Subject) -> Result<Vec<Subject>, Wrong> {
+pub fn with(part: Part, named: &[Subject], one: &Subject) -> Result<Vec<Subject>, Wrong> {
     let bad = |c: char| c.is_control() || c.is_whitespace();
     let length = one.name.chars().count();
     if !(1..=NAME).contains(&length) || one.name.contains(bad) || one.name.starts_with("system:") {
         return Err(Wrong::Name);
     }
-    if owners.contains(one) {
+    if named.contains(one) {
         return Err(Wrong::There);
     }
-    if owners.len() >= MOST {
+    if named.len() >= part.most() {
         return Err(Wrong::Full);
     }
-    Ok(owners.iter().chain([one]).cloned().collect())
+    Ok(named.iter().chain([one]).cloned().collect())
 }
 
-/// The managers without one.
+/// The names of a part without one.
 ///
 /// # Errors
-/// They are the last, or not among them.
-pub fn without(owners: &[Subject], one: &Subject) -> Result<Vec<Subject>, Wrong> {
-    if !owners.contains(one) {
+/// They are the last manager, or not among them.
+pub fn without(part: Part, named: &[Subject], one: &Subject) -> Result<Vec<Subject>, Wrong> {
+    if !named.contains(one) {
         return Err(Wrong::Gone);
     }
-    if owners.len() < 2 {
+    if part == Part::Owner && named.len() < 2 {
         return Err(Wrong::Last);
     }
-    Ok(owners
+    Ok(named
         .iter()
-        .filter(|owner| *owner != one)
+        .filter(|other| *other != one)
         .cloned()
         .collect())
 }
@@ -139,10 +212,11 @@ fn subject(fields: &Fields) -> Subject {
     }
 }
 
-/// What a form is for: this tenant, with these managers.
+/// What a form is for: this tenant, with these managers and approvers.
 fn purpose(tenant: &Tenant) -> String {
-    let owners = serde_json::to_string(&tenant.spec.owners).unwrap_or_default();
-    format!("members:{}:{owners}", tenant.uid().unwrap_or_default())
+    let named = (&tenant.spec.owners, &tenant.spec.approvers);
+    let named = serde_json::to_string(&named).unwrap_or_default();
+    format!("members:{}:{named}", tenant.uid().unwrap_or_default())
 }
 
 /// The page.
@@ -188,6 +262,10 @@ async fn draw(
         token: token(&visit.session, &purpose(&tenant)),
         kind: fields.get("kind").to_owned(),
         name: fields.get("name").to_owned(),
+        parts: Part::all()
+            .map(|part| (part.code(), part.word(lang)))
+            .collect(),
+        part: fields.get("part").to_owned(),
         problem: wrong.and_then(|wrong| wrong.words(lang)),
         csv: format!("{href}/members.csv"),
     };
@@ -195,13 +273,13 @@ async fn draw(
 }
 
 fn owners(lang: Lang, tenant: &Tenant) -> Vec<Member> {
-    let part = lang.t("fact.owners").to_owned();
     let owners = &tenant.spec.owners;
-    let member = |subject: &Subject| member(lang, subject, part.clone(), owners.len() > 1);
+    let removable = owners.len() > 1;
+    let member = |subject: &Subject| member(lang, subject, Part::Owner, removable);
     owners.iter().map(member).collect()
 }
 
-/// Who decides for the unit, and who is its authority: they are named where chains are, and shown here.
+/// Who decides for the unit, and the groups of its authority, which the hub's administrator keeps.
 fn others(lang: Lang, tenant: &Tenant) -> Vec<Member> {
     let spec = &tenant.spec;
     let groups = spec.authority_groups.iter().map(|name| {
@@ -209,24 +287,21 @@ fn others(lang: Lang, tenant: &Tenant) -> Vec<Member> {
             kind: SubjectKind::Group,
             name: name.clone(),
         };
-        member(
-            lang,
-            &subject,
-            lang.t("fact.authority-groups").to_owned(),
-            false,
-        )
+        Member {
+            part: lang.t("fact.authority-groups").to_owned(),
+            ..member(lang, &subject, Part::Stage(Stage::Authority), false)
+        }
     });
     let approvers = spec.approvers.iter().flat_map(|approvers| {
-        let part = lang
-            .t(&format!("stage.{}", approvers.stage.as_str()))
-            .to_owned();
+        let part = Part::Stage(approvers.stage);
+        let named = Part::read(part.code()).is_some();
         let all = approvers.subjects.iter();
-        all.map(move |subject| member(lang, subject, part.clone(), false))
+        all.map(move |subject| member(lang, subject, part, named))
     });
     approvers.chain(groups).collect()
 }
 
-fn member(lang: Lang, subject: &Subject, part: String, removable: bool) -> Member {
+fn member(lang: Lang, subject: &Subject, part: Part, removable: bool) -> Member {
     let (kind, value) = match subject.kind {
         SubjectKind::User => ("subject.kind.User", "User"),
         SubjectKind::Group => ("subject.kind.Group", "Group"),
@@ -235,7 +310,8 @@ fn member(lang: Lang, subject: &Subject, part: String, removable: bool) -> Membe
         kind: lang.find(kind).unwrap_or(value),
         name: subject.name.clone(),
         value: value.to_owned(),
-        part,
+        part: part.word(lang),
+        code: part.code(),
         removable,
     }
 }
@@ -263,9 +339,9 @@ pub async fn csv(visit: Visit, Path(name): Path<String>) -> Result<Response, App
     export::table(&visit, table)
 }
 
-type Change = fn(&[Subject], &Subject) -> Result<Vec<Subject>, Wrong>;
+type Change = fn(Part, &[Subject], &Subject) -> Result<Vec<Subject>, Wrong>;
 
-/// Adds a manager, as the person, who has proved a short while ago who they are.
+/// Adds a manager or one who decides, as the person, who has proved a short while ago who they are.
 ///
 /// # Errors
 /// There is no such tenant, the form is not this session's, or the hub gives no answer.
@@ -279,7 +355,7 @@ pub async fn add(
     change(&visit, (&name, &headers), &fields, (with, "member-added")).await
 }
 
-/// Removes a manager, as the person.
+/// Removes a manager or one who decides, as the person.
 ///
 /// # Errors
 /// As of [`add`].
@@ -308,8 +384,9 @@ async fn change(
     let visible = visit.visible().await?;
     let tenant = tenant(&visible, name)?;
     fields.check(&visit.session, &purpose(&tenant))?;
-    let owners = match change(&tenant.spec.owners, &subject(fields)) {
-        Ok(owners) => owners,
+    let part = Part::read(fields.get("part")).ok_or(AppError::NoPage)?;
+    let named = match change(part, part.of(&tenant), &subject(fields)) {
+        Ok(named) => named,
         Err(wrong) => return draw(visit, name, fields, (Some(wrong), None)).await,
     };
     let author = Author {
@@ -318,10 +395,15 @@ async fn change(
         dry: false,
     };
     let cluster = &visit.state.cluster;
-    match cluster
-        .exchange(author, tenant.as_ref(), "owners", &owners)
-        .await
-    {
+    let seen = tenant.as_ref();
+    let changed = match part {
+        Part::Owner => cluster.exchange(author, seen, "owners", &named).await,
+        Part::Stage(stage) => {
+            let all = at_stage(&tenant.spec.approvers, stage, named);
+            cluster.exchange(author, seen, "approvers", &all).await
+        }
+    };
+    match changed {
         Ok(()) => Ok(Redirect::to(&format!("/tenants/{name}/members?done={done}")).into_response()),
         Err(error) => {
             let told = visit.wording(&visible).refusal(&error);
@@ -343,21 +425,56 @@ mod tests {
 
     #[test]
     fn the_last_manager_stays_and_nobody_is_there_twice() {
-        let (a, b) = (user("a"), user("b"));
-        assert_eq!(without(std::slice::from_ref(&a), &a), Err(Wrong::Last));
-        let both = with(std::slice::from_ref(&a), &b).unwrap();
+        let (a, b, part) = (user("a"), user("b"), Part::Owner);
+        assert_eq!(
+            without(part, std::slice::from_ref(&a), &a),
+            Err(Wrong::Last)
+        );
+        let both = with(part, std::slice::from_ref(&a), &b).unwrap();
         assert_eq!(both, [a.clone(), b.clone()]);
-        assert_eq!(with(&both, &a), Err(Wrong::There));
-        assert_eq!(without(&both, &a), Ok(vec![b]));
-        assert_eq!(without(&both, &user("c")), Err(Wrong::Gone));
+        assert_eq!(with(part, &both, &a), Err(Wrong::There));
+        assert_eq!(without(part, &both, &a), Ok(vec![b]));
+        assert_eq!(without(part, &both, &user("c")), Err(Wrong::Gone));
+    }
+
+    #[test]
+    fn a_stage_without_a_name_is_no_entry_and_the_others_stay_in_their_order() {
+        let of = |stage, names: &[&str]| StageApprovers {
+            stage,
+            subjects: names.iter().map(|name| user(name)).collect(),
+        };
+        let (head, finance) = (of(Stage::UnitHead, &["h"]), of(Stage::Finance, &["f"]));
+        let both = [head.clone(), finance.clone()];
+        let last = without(Part::Stage(Stage::UnitHead), &head.subjects, &user("h")).unwrap();
+        let rest = at_stage(&both, Stage::UnitHead, last);
+        assert_eq!(rest, std::slice::from_ref(&finance));
+        let more = with(Part::Stage(Stage::UnitHead), &head.subjects, &user("x")).unwrap();
+        let other = of(Stage::UnitHead, &["h", "x"]);
+        assert_eq!(
+            at_stage(&both, Stage::UnitHead, more),
+            [other, finance.clone()]
+        );
+        let first = with(Part::Stage(Stage::Security), &[], &user("s")).unwrap();
+        let new = of(Stage::Security, &["s"]);
+        assert_eq!(
+            at_stage(&both, Stage::Security, first),
+            [head, finance, new]
+        );
+        assert_eq!(Part::read("PlatformOwner"), None, "named on the platform");
     }
 
     #[test]
     fn names_that_are_none_are_refused_before_they_are_sent() {
         for name in ["", "a b", "system:masters", "a\u{0}", &"x".repeat(254)] {
-            assert_eq!(with(&[], &user(name)), Err(Wrong::Name), "{name:?}");
+            assert_eq!(
+                with(Part::Owner, &[], &user(name)),
+                Err(Wrong::Name),
+                "{name:?}"
+            );
         }
         let many: Vec<_> = (0..MOST).map(|n| user(&n.to_string())).collect();
-        assert_eq!(with(&many, &user("x")), Err(Wrong::Full));
+        assert_eq!(with(Part::Owner, &many, &user("x")), Err(Wrong::Full));
+        let of_stage = with(Part::Stage(Stage::Expert), &many[..16], &user("x"));
+        assert_eq!(of_stage, Err(Wrong::Full));
     }
 }

@@ -44,10 +44,27 @@ impl Asked {
         }
     }
 
+    /// A list in an order, and nothing else.
+    #[must_use]
+    pub fn sorted(list: &'static List, sort: &str) -> Self {
+        Self::of(list, &encoded(&[("sort", sort.to_owned())]))
+    }
+
     /// Whether a column is shown.
     #[must_use]
     pub fn shows(&self, column: &str) -> bool {
         self.shown.contains(&column)
+    }
+
+    /// The column by which the list is ordered, and whether downwards; nothing where the list knows no such order.
+    #[must_use]
+    pub fn sort(&self) -> Option<(&str, bool)> {
+        let (_, said) = self.said.iter().find(|(name, _)| *name == "sort")?;
+        let (column, down) = match said.strip_prefix('-') {
+            Some(column) => (column, true),
+            None => (said.as_str(), false),
+        };
+        self.list.orders.contains(&column).then_some((column, down))
     }
 
     fn pairs(&self) -> Vec<(&'static str, String)> {

@@ -245,7 +245,7 @@ async fn begin(visit: &Visit, mut form: Form) -> Result<Response, AppError> {
     let next = if form.by_catalog() && ground.offering(&offering).is_some() {
         let item = add_service(&mut form, &offering, &ground);
         format!("/items/{item}")
-    } else if !form.by_catalog() && ground.grants.iter().any(|g| g.name_any() == grant) {
+    } else if form.takes_grants() && ground.grants.iter().any(|g| g.name_any() == grant) {
         let name = form.free_name(&grant);
         form.items.push(ItemForm {
             name: name.clone(),

@@ -156,7 +156,7 @@ fn basics(lang: Lang, form: &Form, ground: &Ground) -> Vec<Wrong> {
 /// What is wrong with one line.
 #[must_use]
 pub fn item(lang: Lang, form: &Form, item: &ItemForm, ground: &Ground) -> Vec<Wrong> {
-    if form.by_catalog() {
+    if form.is_service(item) {
         of_catalog(lang, form, item, ground)
     } else {
         of_grant(lang, form, item, ground)
@@ -241,7 +241,7 @@ fn of_grant(lang: Lang, form: &Form, item: &ItemForm, ground: &Ground) -> Vec<Wr
     if !grant && !delivery() {
         wrongs.push(Wrong::new("grant", lang.t("wrong.no-grant")));
     }
-    if form.type_ != ApplicationType::Change {
+    if !form.states_amounts() {
         return wrongs;
     }
     let mut stated = false;

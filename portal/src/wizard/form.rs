@@ -191,12 +191,33 @@ impl Form {
         &self.basics.title
     }
 
-    /// Whether its lines are services of the catalog; else they are grants of the unit.
+    /// Whether its lines may be services of the catalog; those of others are grants of the unit.
     #[must_use]
     pub const fn by_catalog(&self) -> bool {
         matches!(
             self.type_,
             ApplicationType::New | ApplicationType::Exception
+        )
+    }
+
+    /// Whether its lines may be grants of the unit.
+    #[must_use]
+    pub const fn takes_grants(&self) -> bool {
+        !matches!(self.type_, ApplicationType::New)
+    }
+
+    /// Whether a line is about a service of the catalog; else it is about a grant.
+    #[must_use]
+    pub const fn is_service(&self, item: &ItemForm) -> bool {
+        self.by_catalog() && item.grant.is_empty()
+    }
+
+    /// Whether a line about a grant says how much it is to be.
+    #[must_use]
+    pub const fn states_amounts(&self) -> bool {
+        matches!(
+            self.type_,
+            ApplicationType::Change | ApplicationType::Exception
         )
     }
 
@@ -316,7 +337,7 @@ impl Form {
     }
 
     fn item(&self, form: &ItemForm, ground: &Ground) -> Option<Item> {
-        if self.by_catalog() {
+        if self.is_service(form) {
             let product = ground.product(&form.product)?;
             return Some(of_product(form, product));
         }
@@ -324,7 +345,7 @@ impl Form {
             return Some(of_delivery(form, named, there));
         }
         let grant = ground.grants.iter().find(|g| g.name_any() == form.grant)?;
-        let resources = if self.type_ == ApplicationType::Change {
+        let resources = if self.states_amounts() {
             amounts(form)
         } else {
             ResourceList::default()

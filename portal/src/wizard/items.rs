@@ -13,6 +13,10 @@ use crate::forms::Fields;
 use crate::live::Visit;
 use crate::page::Page;
 use crate::requests::effect::Effect;
+use crate::requests::words;
+
+/// What stands before the name of a grant where a service could be chosen.
+const GRANT: &str = "grant:";
 
 /// Asks which service, or shows a line.
 ///
@@ -66,13 +70,26 @@ fn choose_service(open: &Open, wrongs: &[Wrong]) -> FormPage {
             .map_or("", |text| text.in_language(lang.code()));
         Choice::new(o.name_any(), o.spec.display_name.in_language(lang.code())).about(about)
     });
-    let field = Field::new(
-        lang,
-        "offering",
-        "offering",
-        Input::Radio(choices.collect()),
-    )
-    .required();
+    // An exception may also make larger what is there.
+    let grants = open
+        .ground
+        .grants
+        .iter()
+        .filter(|_| open.form.takes_grants());
+    let larger = grants.map(|grant| {
+        let spec = &grant.spec;
+        let place = [
+            open.wording.platform(&spec.platform),
+            words::zone(lang, spec.zone),
+            &grant.name_any(),
+        ];
+        let figures = [("grant", &*place.join(lang.t("sentence.dot")))];
+        let word = lang.say("wizard.service.larger", &figures);
+        let about = words::amounts(lang, &spec.hard);
+        Choice::new(format!("{GRANT}{}", grant.name_any()), word).about(about)
+    });
+    let choices = Input::Radio(choices.chain(larger).collect());
+    let field = Field::new(lang, "offering", "offering", choices).required();
     let mut groups = vec![Group::new("", vec![field])];
     let errors = mark(&mut groups, wrongs);
     FormPage {
@@ -181,6 +198,22 @@ pub async fn preview(
     Ok(Html(part.render()?).into_response())
 }
 
+/// Adds a line about the grant that was chosen in the place of a service; gives its name.
+fn larger(open: &mut Open, wanted: &str) -> Option<String> {
+    let grant = wanted
+        .strip_prefix(GRANT)
+        .filter(|_| open.form.takes_grants())?;
+    let mut grants = open.ground.grants.iter();
+    let grant = grants.find(|g| g.name_any() == grant)?.name_any();
+    let name = open.form.free_name(&grant);
+    open.form.items.push(ItemForm {
+        name: name.clone(),
+        grant,
+        ..ItemForm::default()
+    });
+    Some(name)
+}
+
 /// Takes a line, whatever is wrong with it; then says what is.
 ///
 /// # Errors
@@ -195,6 +228,14 @@ pub async fn save_item(
     let lang = open.lang();
     if name == "new" && open.form.by_catalog() {
         let wanted = fields.get("offering");
+        if let Some(name) = larger(&mut open, wanted) {
+            return match open.save(&fields).await {
+                Ok(()) => {
+                    Ok(Redirect::to(&format!("{}/items/{name}", open.home())).into_response())
+                }
+                Err(error) => answer(choose_service(&open, &[]), Some(&error), lang),
+            };
+        }
         let Some(offering) = open
             .ground
             .offering(wanted)

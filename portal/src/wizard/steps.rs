@@ -269,7 +269,7 @@ pub fn take(step: Step, form: &mut Form, fields: &Fields) {
 #[must_use]
 pub fn item_groups(wording: &Wording, form: &Form, item: &ItemForm, ground: &Ground) -> Vec<Group> {
     let lang = wording.lang;
-    if !form.by_catalog() {
+    if !form.is_service(item) {
         return vec![Group::new("", of_grant(wording, form, item, ground))];
     }
     let Some(offering) = ground.offering(&item.offering) else {
@@ -382,7 +382,7 @@ fn of_grant(wording: &Wording, form: &Form, item: &ItemForm, ground: &Ground) ->
             .with(&item.grant)
             .required(),
     ];
-    if form.type_ == ApplicationType::Change {
+    if form.states_amounts() {
         fields.extend(AMOUNTS.into_iter().map(|(name, _, unit)| {
             let value = item.amounts.get(name).map_or("", String::as_str);
             let mut field = Field::new(lang, name, "new-amount", Input::Number)

@@ -285,3 +285,46 @@ async fn what_was_delivered_by_hand_is_offered_for_release_by_its_service_and_ne
         }
     }
 }
+
+#[tokio::test]
+async fn an_exception_may_make_a_grant_larger_and_says_by_how_much() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_records(&dir, anything, "owner").await;
+    let (_, _, page) = browser.get("/requests/new").await;
+    let begin = format!(
+        "classified=no&tenant=renshe&type=Exception&environment=Production&token={}",
+        token(&page)
+    );
+    let (_, draft, page) = browser.send("/requests/new", &begin).await;
+    assert!(draft.starts_with("/drafts/"), "{draft} {page}");
+    let new = format!("{draft}/items/new");
+    let (_, _, page) = browser.get(&new).await;
+    assert!(
+        page.contains("value=\"grant:shebao\"") && page.contains("value=\"compute\""),
+        "{page}"
+    );
+    let (status, line, page) = fill(&browser, &new, "offering=grant:shebao").await;
+    assert_eq!(
+        (status, line.as_str()),
+        (StatusCode::SEE_OTHER, &*format!("{draft}/items/shebao")),
+        "{page}"
+    );
+    let (_, _, page) = fill(&browser, &line, "grant=shebao").await;
+    assert!(
+        page.contains("href=\"#requests.cpu\""),
+        "it says how much: {page}"
+    );
+    let (status, _, page) = fill(&browser, &line, "grant=shebao&requests.cpu=200").await;
+    assert_eq!(status, StatusCode::SEE_OTHER, "{page}");
+    let (_, _, page) = browser.get(&format!("{draft}/check")).await;
+    assert!(
+        page.contains("type: Exception") || page.contains("200"),
+        "{page}"
+    );
+    let (status, _, page) = fill(&browser, &new, "offering=grant:anders").await;
+    assert_eq!(
+        status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "no such grant: {page}"
+    );
+}

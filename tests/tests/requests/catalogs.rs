@@ -111,7 +111,7 @@ async fn each_party_keeps_its_catalog_by_its_pages_and_not_the_others() -> Resul
 async fn offered(world: &World, authority: &mut Browser) -> Result<()> {
     let api: Api<ServiceOffering> = Api::all(world.hub.clone());
     shows(authority, "/catalog", NEW_SERVICE).await?;
-    let fields = [
+    let mut fields = vec![
         ("id", "speech"),
         ("name-zh", "语音识别"),
         ("class", "CommonCapability"),
@@ -121,57 +121,41 @@ async fn offered(world: &World, authority: &mut Browser) -> Result<()> {
         ("asked-0", "language"),
         ("asked-0-zh", "语种"),
         ("asked-0-kind", "Choice"),
+        ("stage", "check"),
     ];
-    let wrong = submit(
-        authority,
-        (NEW_SERVICE, NEW_SERVICE),
-        &[&fields[..], &[("stage", "check")]].concat(),
-    )
-    .await?;
-    ensure!(
-        wrong.status == 200
-            && wrong.body.contains("href=\"#asked-0-choices\"")
-            && wrong.body.contains("value=\"语音识别\""),
-        "{}",
-        wrong.body
-    );
-    let fields = [&fields[..], &[("asked-0-choices", "普通话\n粤语")]].concat();
-    let looked = submit(
-        authority,
-        (NEW_SERVICE, NEW_SERVICE),
-        &[&fields[..], &[("stage", "check")]].concat(),
-    )
-    .await?;
-    ensure!(
-        looked.body.contains("kubectl apply -f speech.yaml"),
-        "{}",
-        looked.body
-    );
+    let at = (NEW_SERVICE, NEW_SERVICE);
+    let wrong = submit(authority, at, &fields).await?;
+    ensure!(wrong.status == 200, "{}", wrong.head);
+    for part in ["href=\"#asked-0-choices\"", "value=\"语音识别\""] {
+        ensure!(wrong.body.contains(part), "{part}: {}", wrong.body);
+    }
+    fields.push(("asked-0-choices", "普通话\n粤语"));
+    let told = manifest(&submit(authority, at, &fields).await?)?;
     ensure!(
         api.get_opt("speech").await?.is_none(),
         "looking writes nothing"
     );
-    let shown = looked
-        .body
-        .split("<pre")
-        .nth(1)
-        .and_then(|part| part.split_once('>'));
-    let shown = shown.and_then(|(_, rest)| rest.split("</pre>").next());
-    let shown = shown
-        .context("no manifest")?
-        .replace("&#34;", "\"")
-        .replace("&#39;", "'");
-    done(
-        authority,
-        (NEW_SERVICE, NEW_SERVICE),
-        &[&fields[..], &[("stage", "write")]].concat(),
-    )
-    .await?;
+    fields.retain(|(name, _)| *name != "stage");
+    fields.push(("stage", "write"));
+    done(authority, at, &fields).await?;
     let made = api.get("speech").await?;
     ensure!(made.spec.parameters[0].choices == ["普通话", "粤语"]);
-    let told: ServiceOffering = serde_yaml::from_str(&shown)?;
-    ensure!(told.spec == made.spec, "{shown}");
+    ensure!(told.spec == made.spec, "{told:?}");
     Ok(())
+}
+
+/// What a page shows for kubectl to apply.
+fn manifest(page: &Answer) -> Result<ServiceOffering> {
+    ensure!(
+        page.body.contains("kubectl apply -f speech.yaml"),
+        "{}",
+        page.body
+    );
+    let shown = page.body.split("<pre").nth(1);
+    let shown = shown.and_then(|part| part.split_once('>')?.1.split("</pre>").next());
+    let shown = shown.context("no manifest")?;
+    let plain = shown.replace("&#34;", "\"").replace("&#39;", "'");
+    Ok(serde_yaml::from_str(&plain)?)
 }
 
 /// The operations provider provides it: what the kind's own rules refuse is said before anything is written.
@@ -260,11 +244,14 @@ async fn kept_meanwhile(world: &World, operations: &mut Browser) -> Result<()> {
         "nothing was written over"
     );
     // kubectl is as quick: a page that was made before its write is as old.
-    let page = filled(operations, path).await?;
-    let patch = Patch::Merge(json!({ "spec": { "stock": 3 } }));
-    api.patch("general", &PatchParams::default(), &patch)
+    let earlier = filled(operations, path).await?;
+    let fewer = Patch::Merge(json!({ "spec": { "stock": 3 } }));
+    api.patch("general", &PatchParams::default(), &fewer)
         .await?;
-    let mut typed: Vec<_> = page.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let mut typed: Vec<_> = earlier
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
     typed.push(("stage", "write"));
     ensure!(operations.post(path, &typed).await?.status == 409);
     Ok(())

@@ -102,14 +102,19 @@ async fn members(world: &World, authority: &mut Browser) -> Result<()> {
     done(
         authority,
         (page, "/tenants/renshe/members/add"),
-        &[("kind", "User"), ("name", "zweite")],
+        &[("part", "owner"), ("kind", "User"), ("name", "zweite")],
     )
     .await?;
     ensure!(owners().await? == ["renshe-owner", "zweite"]);
     shows(authority, page, "zweite").await?;
-    let one = [("kind", "User"), ("name", "renshe-owner")];
+    let one = [
+        ("part", "owner"),
+        ("kind", "User"),
+        ("name", "renshe-owner"),
+    ];
     done(authority, (page, "/tenants/renshe/members/remove"), &one).await?;
     ensure!(owners().await? == ["zweite"]);
+    approvers(&api, authority, page).await?;
     // The last one stays: the page has no button for it, and the API server has the same rule for everybody.
     let last = shows(authority, page, "zweite").await?;
     ensure!(
@@ -126,6 +131,32 @@ async fn members(world: &World, authority: &mut Browser) -> Result<()> {
         .context("the last manager was removed")?
         .to_string();
     ensure!(words.contains("the last one stays"), "{words}");
+    Ok(())
+}
+
+/// Who decides at a stage is named and taken off, and managers are not touched by it.
+async fn approvers(api: &Api<Tenant>, authority: &mut Browser, page: &str) -> Result<()> {
+    let before = api.get("renshe").await?.spec;
+    let head = [
+        ("part", "UnitHead"),
+        ("kind", "User"),
+        ("name", "renshe-head"),
+    ];
+    let add = (page, "/tenants/renshe/members/add");
+    done(authority, add, &head).await?;
+    let named = api.get("renshe").await?.spec;
+    let stages: Vec<_> = named.approvers.iter().map(|a| a.stage.as_str()).collect();
+    ensure!(stages == ["UnitHead"] && named.approvers[0].subjects[0].name == "renshe-head");
+    ensure!(named.owners == before.owners);
+    shows(authority, page, "value=\"renshe-head\"").await?;
+    let twice = submit(authority, add, &head).await?;
+    ensure!(
+        twice.status == 200 && twice.body.contains("role=\"alert\""),
+        "{}",
+        twice.body
+    );
+    done(authority, (page, "/tenants/renshe/members/remove"), &head).await?;
+    ensure!(api.get("renshe").await?.spec == before, "as it was");
     Ok(())
 }
 

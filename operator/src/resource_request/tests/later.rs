@@ -53,6 +53,28 @@ fn a_size_that_is_gone_from_the_catalog_is_enacted_as_well() {
     assert_eq!(story.world.grants.len(), 1);
 }
 
+#[test]
+fn what_is_asked_for_from_a_later_day_on_is_opened_that_day() {
+    let mut story = Story::of(&json!({ "from": "2026-11-20" }));
+    story.settle();
+    story.approve();
+    assert_eq!(story.phase(), Phase::Approved);
+    assert_eq!(
+        story.ready(),
+        (ConditionStatus::Unknown, Reason::BeginsLater)
+    );
+    assert_eq!(story.account().held, cpu(6), "its capacity is kept");
+    assert_eq!(story.world.grants.len(), 0);
+    assert!(story.plan().requeue.is_some(), "it looks again by itself");
+    // The end of the day before, and the first instant of the day, in Beijing.
+    story.now = "2026-11-19T15:50:00Z".parse().unwrap();
+    story.settle();
+    assert_eq!(story.world.grants.len(), 0);
+    story.now = "2026-11-19T16:00:00Z".parse().unwrap();
+    story.settle();
+    assert_eq!(story.world.grants.len(), 1);
+}
+
 fn handed_on(story: &mut Story) {
     story.settle();
     story.append(

@@ -235,7 +235,7 @@ fn every_step_of_a_leases_end_is_told_to_the_units_managers_and_a_renewed_one_an
 fn a_budget_is_told_of_at_its_thresholds_once_a_month() {
     let today = |day: &str| crds::words::Day(day.parse().unwrap());
     let causes = |percent, day| {
-        let told = of_budgets(&unit(), None, (percent, today(day)));
+        let told = of_budgets(&unit(), &[], (percent, today(day)));
         told.into_iter().map(|told| told.cause).collect::<Vec<_>>()
     };
     let memory = "Tenant/u-3/budget-full/requests.memory/100/2026-11";
@@ -254,7 +254,7 @@ fn a_budget_is_told_of_at_its_thresholds_once_a_month() {
         threshold: (fen < 2000).then_some(80),
         unpriced: 0,
     };
-    let told = of_budgets(&unit(), Some(money(1000)), (100, today("2026-11-24")));
+    let told = of_budgets(&unit(), &[(None, money(1000))], (100, today("2026-11-24")));
     assert_eq!(told.last().map(|told| told.topic), Some(Topic::MoneyFull));
     assert!(
         told.last()
@@ -262,8 +262,12 @@ fn a_budget_is_told_of_at_its_thresholds_once_a_month() {
             .figures
             .contains(&("threshold", "80".to_owned()))
     );
-    let told = of_budgets(&unit(), Some(money(3000)), (100, today("2026-11-24")));
+    let own = Some(crds::tenant_quota::FundingSource::OwnBudget);
+    let both = [(None, money(3000)), (own, money(1000))];
+    let told = of_budgets(&unit(), &both, (100, today("2026-11-24")));
     assert!(told.iter().all(|told| told.topic != Topic::MoneyFull));
+    let last = told.last().unwrap();
+    assert_eq!(last.cause, "Tenant/u-3/source-full/OwnBudget/80/2026-11");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crds::condition::ConditionType;
 use crds::keys::tenant_of_namespace;
 use crds::money_budget::Standing;
+use crds::tenant_quota::FundingSource;
 use crds::words::Day;
 use crds::{Tenant, TenantQuota};
 use kube::ResourceExt as _;
@@ -51,17 +52,17 @@ pub fn of_grant(grant: &TenantQuota, people: People<'_>) -> Option<Told> {
 }
 
 /// What there is to tell of a unit's budgets: of each resource beyond the share from which on it needs attention, and of money
-/// beyond each threshold; once a month and step.
+/// beyond each threshold, as a whole and from each source of funding; once a month and step.
 #[must_use]
 pub fn of_budgets(
     tenant: &Tenant,
-    money: Option<Standing>,
+    money: &[(Option<FundingSource>, Standing)],
     (percent, today): (u8, Day),
 ) -> Vec<Told> {
     let (name, uid) = (tenant.name_any(), tenant.uid().unwrap_or_default());
     let month = today.0.strftime("%Y-%m").to_string();
     let mut told = Vec::new();
-    let mut tell = |topic: Topic, what: &str, step: u16, figures: [(&'static str, String); 2]| {
+    let mut tell = |topic: Topic, what: &str, step: u16, figures: Vec<(&'static str, String)>| {
         let (_, reach) = topic.row();
         let unit = [("tenant", name.clone())];
         told.push(Told {
@@ -88,19 +89,29 @@ pub fn of_budgets(
         let share = charged.saturating_mul(100) / total.nanos();
         let steps = [100, u16::from(percent)];
         if let Some(step) = steps.into_iter().find(|step| share >= i128::from(*step)) {
-            let figures = [
+            let figures = vec![
                 ("resource", resource.name().to_owned()),
                 ("percent", share.to_string()),
             ];
             tell(Topic::BudgetFull, resource.name(), step, figures);
         }
     }
-    if let Some((money, step)) = money.and_then(|money| Some((money, money.threshold?))) {
-        let figures = [
+    for (source, money) in money {
+        let Some(step) = money.threshold else {
+            continue;
+        };
+        let mut figures = vec![
             ("percent", money.percent.to_string()),
             ("threshold", step.to_string()),
         ];
-        tell(Topic::MoneyFull, "money", step, figures);
+        match source {
+            None => tell(Topic::MoneyFull, "money", step, figures),
+            Some(source) => {
+                let source = format!("{source:?}");
+                figures.push(("source", source.clone()));
+                tell(Topic::SourceFull, &source, step, figures);
+            }
+        }
     }
     told
 }
