@@ -19,6 +19,7 @@ use axum::response::{AppendHeaders, Response};
 use http::{Extensions, HeaderMap, Method};
 
 use crate::error::AppError;
+use crate::router::page_of;
 use crate::state::AppState;
 
 pub use sessions::{Arrival, Session, Sessions, Way};
@@ -79,7 +80,11 @@ fn way_back(parts: &Parts) -> String {
         .and_then(|line| line.to_str().ok());
     let from = from.and_then(|line| line.parse::<http::Uri>().ok());
     let path = from.as_ref().and_then(http::Uri::path_and_query);
-    path.map_or("/", |path| safe_next(path.as_str())).to_owned()
+    let path = path.map_or("/", |path| safe_next(path.as_str()));
+    match path.split_once('?') {
+        None => page_of(path).to_owned(),
+        Some((path, query)) => format!("{}?{query}", page_of(path)),
+    }
 }
 
 /// Who a request is from, as [`identify`] found out; an error where nobody can say.

@@ -12,6 +12,7 @@ use crate::identity::Session;
 use crate::live::Visit;
 use crate::reader::{Reader, Theme};
 use crate::refusals::Told;
+use crate::router::page_of;
 use crate::state::AppState;
 use crate::windows;
 
@@ -159,8 +160,11 @@ impl Page {
         page
     }
 
-    fn frame(state: &AppState, reader: Reader, title: String, now: Timestamp) -> Self {
+    fn frame(state: &AppState, mut reader: Reader, title: String, now: Timestamp) -> Self {
         let lang = reader.lang;
+        // Its links lead to a page, also where it is what a form is answered with.
+        let page = page_of(&reader.path).to_owned();
+        reader.path = page;
         let profile = state.cluster.profile();
         let province = profile
             .as_ref()

@@ -17,6 +17,7 @@ use tower_http::trace::TraceLayer;
 
 use self::Gives::{Asset, Events, File, Hop, Json, Pdf, Text};
 use self::routes::Routes;
+pub(crate) use self::routes::page_of;
 pub use self::routes::{Gives, Route};
 
 use crate::attachments::form;

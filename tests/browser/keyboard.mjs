@@ -4,6 +4,7 @@
 // in a colour that differs from what is around it, within the window. Menus open and close. Then two whole tasks: a department
 // asks, and its head decides.
 
+import { open } from "./person.mjs";
 import { check, context, inParallel } from "./suite.mjs";
 
 /** WCAG 2.2, 1.4.11: what shows the focus stands out from what is beside it by this much. */
@@ -52,7 +53,7 @@ function watch() {
 }
 
 /** Tabs through a page from its beginning to its end. */
-async function tour(page, name) {
+export async function tour(page, name) {
   const stops = await page.evaluate(watch);
   // A day is three stops, and what scrolls is one that no element is written for; a trap would not come to the last stop.
   const days = await page.locator("input[type=date]").count();
@@ -74,12 +75,12 @@ async function tour(page, name) {
 /** Every page, in every theme and at both widths in turn. */
 export async function everyPage(browser, pages, people, { url }) {
   const looks = ["light", "dark", "care"].flatMap((theme) => [1280, 390].map((width) => ({ theme, width })));
-  const jobs = pages.map(({ name, post, href }, index) => async () => {
+  const jobs = pages.map((one, index) => async () => {
     const look = looks[index % looks.length];
-    const own = await context(browser, url, { ...look, cookies: people[post] });
+    const own = await context(browser, url, { ...look, cookies: people[one.post] });
     const page = await own.newPage();
-    await page.goto(`${url}${href}`);
-    await tour(page, `${name} ${look.theme}-${look.width}`);
+    await open(page, one, url);
+    await tour(page, `${one.name} ${look.theme}-${look.width}`);
     await own.close();
   });
   await inParallel(jobs);
@@ -88,7 +89,7 @@ export async function everyPage(browser, pages, people, { url }) {
 const active = (page, of) => page.evaluate(of);
 
 /** Presses Tab until the focus is on what is looked for. */
-async function reach(page, selector) {
+export async function reach(page, selector) {
   for (let presses = 0; presses < 250; presses += 1) {
     if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector)) return;
     await page.keyboard.press("Tab");
@@ -97,7 +98,7 @@ async function reach(page, selector) {
 }
 
 /** Presses a key of something that leads to another page. */
-async function lead(page, selector, key = "Enter") {
+export async function lead(page, selector, key = "Enter") {
   await reach(page, selector);
   await Promise.all([page.waitForEvent("load"), page.keyboard.press(key)]);
 }
@@ -154,6 +155,18 @@ async function enter(browser, url, post) {
   await lead(page, "main form button.primary");
   check(`by keyboard: ${post} has signed in`, new URL(page.url()).pathname === "/");
   return page;
+}
+
+/** Signs everybody in who has a page, by keys alone; gives their cookies. */
+export async function cookies(browser, url, pages) {
+  const found = { "": [] };
+  for (const post of new Set(pages.map((page) => page.post))) {
+    if (post === "") continue;
+    const own = (await enter(browser, url, post)).context();
+    found[post] = (await own.cookies()).filter((cookie) => !/^qipan_(lang|theme)$/.test(cookie.name));
+    await own.close();
+  }
+  return found;
 }
 
 /** The first stop skips to the content; menus open with Enter and with Space, and Escape gives the focus back. */

@@ -1,28 +1,34 @@
 // How the pages look: accessibility, policy, layout, language and theme, in every language, theme and width.
 //
-// Each page is drawn in each language and theme, and measured at both widths. Axe judges it in each language and theme, with
-// every rule of its default (levels A and AA of WCAG 2.0 and 2.1, good practice) and those of WCAG 2.2 AA, which it leaves off by
-// itself: in each theme at both widths, in each language at both widths. With `--all` it judges at both widths each time; with
-// `--shots` pictures are taken.
+// Each page is drawn in each language and theme, and measured and judged at both widths, with everything opened that is folded.
+// Axe has every rule of its default (levels A and AA of WCAG 2.0 and 2.1, good practice) and those of WCAG 2.2 AA, which it
+// leaves off by itself. With `--shots` pictures are taken.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { alive } from "./hostile.mjs";
+import { open } from "./person.mjs";
 import { check, context, inParallel } from "./suite.mjs";
-import { signIn } from "./person.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const LANGUAGES = ["zh", "en"];
 const THEMES = ["light", "dark", "care"];
 const WIDTHS = [1280, 390];
+/** Every language in every theme. */
+const LOOKS = LANGUAGES.flatMap((lang) => THEMES.map((theme) => ({ lang, theme })));
 
-/** What a browser complains of, kept with the page. */
-async function listen(page) {
+/** What a browser complains of, kept with the page; a dialog is one of those, for no page of ours has any. */
+export async function listen(page) {
   const complaints = [];
   page.on("console", (message) => {
-    if (message.type() === "error" && !/status of 404/.test(message.text())) complaints.push(message.text());
+    if (message.type() === "error") complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("dialog", (dialog) => {
+    complaints.push(`${dialog.type()}: ${dialog.message()}`);
+    dialog.dismiss();
+  });
   await page.exposeFunction("toldOfPolicy", (what) => complaints.push(what));
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => window.toldOfPolicy(`policy: ${event.violatedDirective} ${event.blockedURI}`));
@@ -30,9 +36,18 @@ async function listen(page) {
   return complaints;
 }
 
+/** Nothing was complained of, but that the page has the status that it is to have. */
+export function quiet(complaints, name, status = 200) {
+  const told = complaints.splice(0).filter((text) => status < 400 || !text.includes(`status of ${status} `));
+  check(`${name}: nothing to complain in the console, no policy violated`, told.length === 0, told.join(" | "));
+}
+
+/** Opens what is folded, but the menus, which would lie over the page: those are judged by themselves. */
+const unfold = () => document.querySelectorAll("details:not(.menu):not([open])").forEach((details) => { details.open = true; });
+
 /** Axe on the page as it stands; no rule that it has on, and no element, is left out. */
 async function axe(page) {
-  await page.evaluate(AXE);
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(AXE);
   return page.evaluate(async () => {
     const added = window.axe.getRules(["wcag22a", "wcag22aa"]).map((rule) => [rule.ruleId, { enabled: true }]);
     const { violations } = await window.axe.run(document, { rules: Object.fromEntries(added), resultTypes: ["violations"] });
@@ -56,71 +71,73 @@ async function fits(page, name) {
   check(`${name}: no sideways scrolling`, wide <= 0, `${wide} px too wide: ${what}`);
 }
 
-/** At which width axe judges a look; over the looks, each theme and each language is judged at both. */
-export const judged = (lang, theme) => WIDTHS[(LANGUAGES.indexOf(lang) + THEMES.indexOf(theme)) % 2];
+/** The page as it stands, with everything open, at some widths: nothing of it came from what somebody typed, it fits, axe has nothing to say. */
+export async function judgeAt(page, name, widths, pictures = "") {
+  const made = await page.evaluate(alive);
+  check(`${name}: what was typed is text`, made.length === 0, made.join("\n  "));
+  await page.evaluate(unfold);
+  for (const width of widths) {
+    await page.setViewportSize({ width, height: width === 390 ? 844 : 900 });
+    await fits(page, `${name}-${width}`);
+    await judge(page, `${name}-${width}`);
+    if (pictures) await page.screenshot({ path: join(pictures, `${name.replaceAll(" ", "-")}-${width}.png`), fullPage: true });
+  }
+}
 
-/** What a page leads to and is made of: links, and the addresses of its scripts, styles and live updates. */
-const leads = () => [...document.querySelectorAll("a[href], link[href], script[src], [sse-connect]")]
-  .map((element) => element.getAttribute("href") ?? element.getAttribute("src") ?? element.getAttribute("sse-connect"))
+/** What a page leads to and is made of: links, and the addresses of its scripts, styles, regions and live updates. */
+export const leads = () => [...document.querySelectorAll("a[href], link[href], script[src], [hx-get], [sse-connect]")]
+  .map((element) => element.getAttribute("href") ?? element.getAttribute("src") ?? element.getAttribute("hx-get") ?? element.getAttribute("sse-connect"))
   .filter((address) => address.startsWith("/"));
 
 /** One page in one language and theme, at both widths. */
-async function look(page, { name, href, status = 200 }, { lang, theme }, settings) {
-  const answer = await page.goto(`${settings.url}${href}`);
-  const where = `${name} ${lang}-${theme}`;
+async function look(page, one, look, settings) {
+  const { name, href, status = 200, hostile } = one;
+  const answer = await open(page, one, settings.url, look);
+  const where = `${name} ${look.lang}-${look.theme}`;
   check(`${where}: answers ${status}`, answer.status() === status && new URL(page.url()).pathname === href.split("?")[0], `${answer.status()} ${page.url()}`);
   check(`${where}: in the language and theme that were chosen`,
-    (await page.getAttribute("html", "lang")).startsWith(lang) && (await page.getAttribute("html", "data-theme")) === theme);
-  for (const width of WIDTHS) {
-    await page.setViewportSize({ width, height: width === 390 ? 844 : 900 });
-    await fits(page, `${where}-${width}`);
-    if (settings.all || width === judged(lang, theme)) await judge(page, `${where}-${width}`);
-    if (settings.shots) await page.screenshot({ path: join(settings.shots, `${where.replace(" ", "-")}-${width}.png`), fullPage: true });
-  }
+    (await page.getAttribute("html", "lang")).startsWith(look.lang) && (await page.getAttribute("html", "data-theme")) === look.theme);
+  await judgeAt(page, where, WIDTHS, settings.shots);
+  if (hostile) check(`${where}: shows what was typed`, (await page.content()).includes("onerror=alert"));
   return page.evaluate(leads);
 }
 
-/** The menu of a phone, opened. */
-async function menu(page, { lang, theme }, settings) {
-  await page.setViewportSize({ width: 390, height: 844 });
-  await page.goto(`${settings.url}/`);
-  await page.click(".menu.narrow summary");
-  await judge(page, `open menu ${lang}-${theme}-390`);
-  if (settings.shots) await page.screenshot({ path: join(settings.shots, `menu-${lang}-${theme}-390.png`) });
+/** The menus, opened: they are the same on every page. */
+async function menus(page, { lang, theme }, settings) {
+  for (const [width, menu] of [[1280, "person"], [390, "person"], [390, "narrow"]]) {
+    await page.setViewportSize({ width, height: width === 390 ? 844 : 900 });
+    await page.goto(`${settings.url}/`);
+    await page.click(`.menu.${menu} summary`);
+    await judge(page, `open menu ${menu} ${lang}-${theme}-${width}`);
+    if (settings.shots) await page.screenshot({ path: join(settings.shots, `menu-${menu}-${lang}-${theme}-${width}.png`) });
+  }
 }
 
-/** Signs everybody in who has a page; gives their cookies. */
-export async function cookies(browser, url, pages) {
-  const found = { "": [] };
-  for (const post of new Set(pages.map((page) => page.post))) {
-    if (post === "") continue;
-    const own = await context(browser, url);
-    await signIn(await own.newPage(), url, post);
-    found[post] = (await own.cookies()).filter((cookie) => !/^qipan_(lang|theme)$/.test(cookie.name));
-    await own.close();
+/** Somebody's pages in one look, one after another; gives the addresses that they lead to. */
+async function inLook(browser, pages, cookies, chosen, settings) {
+  const own = await context(browser, settings.url, { ...chosen, cookies });
+  const page = await own.newPage();
+  const complaints = await listen(page);
+  const addresses = new Set();
+  for (const one of pages) {
+    for (const address of await look(page, one, chosen, settings)) addresses.add(address);
+    quiet(complaints, `${one.name} ${chosen.lang}-${chosen.theme}`, one.status);
   }
-  return found;
+  if (pages[0].post === "approver") await menus(page, chosen, settings);
+  await own.close();
+  return addresses;
 }
 
 /** Every page in every look; gives the addresses that each person's pages lead to. */
 export async function looks(browser, pages, people, settings) {
   const addresses = {};
-  const jobs = [];
-  for (const lang of LANGUAGES) for (const theme of THEMES) for (const post of new Set(pages.map((page) => page.post))) {
-    if (settings.only && !settings.only.startsWith(`${lang}-${theme}`)) continue;
-    jobs.push(async () => {
-      const own = await context(browser, settings.url, { lang, theme, cookies: people[post] });
-      const page = await own.newPage();
-      const complaints = await listen(page);
-      addresses[post] ??= new Set();
-      for (const one of pages.filter((page) => page.post === post)) {
-        for (const address of await look(page, one, { lang, theme }, settings)) addresses[post].add(address);
-        check(`${one.name} ${lang}-${theme}: nothing to complain in the console, no policy violated`, complaints.length === 0, complaints.splice(0).join(" | "));
-      }
-      if (post === "approver") await menu(page, { lang, theme }, settings);
-      await own.close();
-    });
-  }
+  const posts = [...new Set(pages.map((page) => page.post))];
+  const chosen = LOOKS.filter(({ lang, theme }) => !settings.only || settings.only.startsWith(`${lang}-${theme}`));
+  const jobs = chosen.flatMap((look) => posts.map((post) => async () => {
+    const own = pages.filter((page) => page.post === post);
+    const found = await inLook(browser, own, people[post], look, settings);
+    addresses[post] = new Set([...(addresses[post] ?? []), ...found]);
+  }));
   await inParallel(jobs);
   return addresses;
 }

@@ -1,7 +1,8 @@
 // Every page without scripts: it answers, says what it is, fits a phone, and its forms can be sent.
 
+import { alive } from "./hostile.mjs";
+import { open, signIn } from "./person.mjs";
 import { check, context, inParallel } from "./suite.mjs";
-import { signIn } from "./person.mjs";
 
 /** Forms without a way to send them, and buttons that nothing but a script could give a meaning. */
 const useless = () => {
@@ -18,11 +19,12 @@ const unseen = () => [...document.querySelectorAll("main a, main button, main in
   .filter((element) => !element.closest("details:not([open])") && element.getClientRects().length === 0)
   .map((element) => element.outerHTML.slice(0, 120));
 
-async function visit(page, { name, href, status = 200 }, url) {
-  const answer = await page.goto(`${url}${href}`);
+async function visit(page, one, url) {
+  const { name, href, status = 200 } = one;
+  const answer = await open(page, one, url);
   check(`without scripts: ${name} answers ${status}`, answer.status() === status && new URL(page.url()).pathname === href.split("?")[0], `${answer.status()} ${page.url()}`);
   check(`without scripts: ${name} says what it is`, (await page.locator("h1").count()) === 1 && (await page.locator("h1").innerText()).trim() !== "");
-  for (const [what, look] of [["every form, button and link of ? works", useless], ["nothing of ? is hidden", unseen]]) {
+  for (const [what, look] of [["every form, button and link of ? works", useless], ["nothing of ? is hidden", unseen], ["nothing of ? came from what was typed", alive]]) {
     const found = await page.evaluate(look);
     check(`without scripts: ${what.replace("?", name)}`, found.length === 0, found.join("\n  "));
   }

@@ -1,8 +1,10 @@
 // A province at work, for the pages that need one: a department asks, heads and authorities decide, orders are open, a fault is
 // reported. All of it through the portal's own pages and without scripts. Gives every page that there is to look at.
 
-import { check, context } from "./suite.mjs";
+import { errors } from "./errors.mjs";
+import { HOSTILE } from "./hostile.mjs";
 import { send, signIn } from "./person.mjs";
+import { check, context } from "./suite.mjs";
 
 // Names of namespaces are taken for good: another visit of the same province takes others.
 const visit = Date.now().toString(36).slice(-5);
@@ -23,12 +25,12 @@ async function begin(page, url, service) {
 }
 
 /** Fills an application and submits it; gives the request's address. */
-async function ask(page, url, { service = "cloud-host", title, line, system = { "system=registered:zhihui-renshe": "" } }) {
+async function ask(page, url, { service = "cloud-host", title, why = "社保卡换发期间日均办件量由 1.2 万增至 3 万，按峰值 70% 测算。", line, system = { "system=registered:zhihui-renshe": "" } }) {
   await begin(page, url, service);
   await send(page, line);
   const home = page.url();
   await page.goto(`${home}/basics`);
-  await send(page, { title, justification: "社保卡换发期间日均办件量由 1.2 万增至 3 万，按峰值 70% 测算。" });
+  await send(page, { title, justification: why });
   await page.goto(`${home}/system`);
   await send(page, system);
   await page.goto(`${home}/project`);
@@ -59,11 +61,11 @@ async function decide(page, url, request, outcome, comment = "") {
   check(`${request}: ${outcome}`, (await page.locator(".alert").count()) === 0, await page.locator("main").innerText());
 }
 
-/** A return is answered with a file. */
+/** A return is answered with a file; its words and the file's name are what nobody should take for more than text. */
 async function answer(page, url, request) {
   await until(page, `${url}${request}`, "#answer-files");
-  await page.setInputFiles("#answer-files", { name: "测算依据.pdf", mimeType: "application/pdf", buffer: Buffer.from("%PDF-1.7\n") });
-  await send(page, { "answer-comment": "已补充日均办件量和测算依据，见附件。" }, "#act-answer button[type=submit]");
+  await page.setInputFiles("#answer-files", { name: "测算依据<img src=x onerror=alert(3)>.pdf", mimeType: "application/pdf", buffer: Buffer.from("%PDF-1.7\n") });
+  await send(page, { "answer-comment": `已补充日均办件量和测算依据，见附件。${HOSTILE}` }, "#act-answer button[type=submit]");
   await until(page, `${url}${request}`, ".files a");
 }
 
@@ -87,7 +89,7 @@ async function wrongly(page, url) {
 
 async function report(page, url) {
   await page.goto(`${url}/work-orders/new`);
-  await send(page, { tenant: "zj-rsj", platform: "zhanjiang", title: "业务后台间歇性超时", description: "自 9:20 起每十分钟一次，持续约 40 秒，影响社保卡申领。" });
+  await send(page, { tenant: "zj-rsj", platform: "zhanjiang", title: `业务后台间歇性超时${HOSTILE}`, description: `自 9:20 起每十分钟一次，持续约 40 秒，影响社保卡申领。${HOSTILE}` });
   check("a fault is reported", /^\/work-orders\/zj-rsj\//.test(path(page)), await page.locator("main").innerText());
   return path(page);
 }
@@ -95,7 +97,7 @@ async function report(page, url) {
 /** The authority announces something to everybody. */
 async function announce(page, url) {
   await page.goto(`${url}/bulletins`);
-  await send(page, { title: "国庆期间值班安排", body: "10月1日至8日各节点7×24值守，紧急申请走应急开通。", until: new Date(Date.now() + 7 * 864e5).toISOString().slice(0, 10), public: "" });
+  await send(page, { title: `国庆期间值班安排${HOSTILE}`, body: `10月1日至8日各节点7×24值守，紧急申请走应急开通。${HOSTILE}`, until: new Date(Date.now() + 7 * 864e5).toISOString().slice(0, 10), public: "" });
   check("a bulletin is there", (await page.locator("ol.told li").count()) > 0, await page.locator("main").innerText());
 }
 
@@ -105,12 +107,12 @@ async function work(browser, url) {
   for (const post of ["owner", "head", "approver", "operations"]) people[post] = await visitor(browser, url, post);
   const { owner, head, approver, operations } = people;
   const item = await wrongly(owner, url);
-  const fresh = { "system=new": "", id: `shebaoka-${visit}`, name: "社保卡专区", owner: "人社信息化岗", category: "Own", hosting: "Local", mlps: "3" };
-  const host = (title, namespace) => ask(owner, url, { title, line: { "place-1": "", count: "2", namespace: `${namespace}-${visit}` } });
+  const fresh = { "system=new": "", id: `shebaoka-${visit}`, name: `社保卡专区${HOSTILE}`, owner: `人社信息化岗${HOSTILE}`, category: "Own", hosting: "Local", mlps: "3" };
+  const host = (title, namespace, why) => ask(owner, url, { title, why, line: { "place-1": "", count: "2", namespace: `${namespace}-${visit}` } });
   const made = {
     delivered: await host("智慧人社扩容", "kuorong"),
     waiting: await host("社保卡换发专区", "huanfa"),
-    returned: await host("就业服务上云", "jiuye"),
+    returned: await host(`就业服务上云${HOSTILE}`, "jiuye", HOSTILE),
     answered: await host("社保查询扩容", "chaxun"),
     ordered: await ask(owner, url, { service: "domain", title: "社保卡专区域名", system: fresh, line: { "place-1": "", count: "1", "answer-name": "sbk.zhanjiang.gov.cn" } }),
     fault: await report(owner, url),
@@ -118,7 +120,7 @@ async function work(browser, url) {
     draft: item.split("/items/")[0],
   };
   for (const request of [made.delivered, made.waiting, made.ordered]) await decide(head, url, request, "Approve", "同意上报");
-  await decide(head, url, made.returned, "Return", "请补充就业服务平台的日均办件量和测算依据。");
+  await decide(head, url, made.returned, "Return", `请补充就业服务平台的日均办件量和测算依据。${HOSTILE}`);
   await decide(head, url, made.answered, "Return", "请附上测算依据。");
   await answer(owner, url, made.answered);
   for (const request of [made.delivered, made.ordered]) await decide(approver, url, request, "Approve", "同意，节点余量充足");
@@ -145,9 +147,20 @@ async function platforms(page, url) {
   return { live: "/platforms/zhanjiang", declared: first((card) => card.declared), lost: first((card) => card.lost) };
 }
 
-/** Every page, and whose it is: `{ name, post, href }`, and `status` where it is not 200. */
+/** Pages that show what was typed so that a browser might do it. */
+const HOSTILE_PAGES = ["sign-in", "mine", "requests", "bulletins", "my-desk", "my-requests", "my-view", "my-returned", "my-answered", "search-hostile", "systems", "my-orders", "notifications", "work-orders", "fault"];
+
+/**
+ * What was made, and every page with whose it is: `{ name, post, href }`, `status` where it is not 200, `arrive` where one comes to it
+ * by a form, `hostile` where it shows what a browser must not take for more than text.
+ */
 export async function province(browser, url) {
   const made = await work(browser, url);
+  const pages = everyPage(made).map((page) => ({ ...page, hostile: HOSTILE_PAGES.includes(page.name) }));
+  return { made, pages };
+}
+
+function everyPage(made) {
   const of = (post, pages) => Object.entries(pages).filter(([, href]) => href).map(([name, href]) => ({ name, post, href }));
   const platforms = Object.fromEntries(Object.entries(made.platforms).map(([name, href]) => [`platform-${name}`, href]));
   return [
@@ -171,13 +184,14 @@ export async function province(browser, url) {
       windows: "/windows",
       search: "/search?q=zj",
       "search-nothing": "/search?q=qqq",
+      "search-hostile": `/search?q=${encodeURIComponent(HOSTILE)}`,
       costs: "/costs",
     }),
     { name: "no-page", post: "approver", href: "/platforms/there-is-no-such-platform", status: 404 },
     ...of("owner", {
       "my-desk": "/mine",
       "my-requests": "/requests",
-      "my-view": "/requests?columns=phase,clock&view-wrong=exists&view-name=x",
+      "my-view": `/requests?columns=phase,clock&view-wrong=exists&view-name=${encodeURIComponent(HOSTILE)}`,
       "my-request": made.waiting,
       "my-returned": made.returned,
       "my-answered": made.answered,
@@ -207,5 +221,6 @@ export async function province(browser, url) {
     ...of("operations", { "work-orders": "/work-orders", "work-order": made.orders.find((href) => href !== made.fault), fault: made.fault }),
     ...of("administrator", { "desk-of-the-province": "/mine" }),
     ...of("auditor", { "send-log": "/notifications/log", audit: "/audit", "audit-of-sign-ins": "/audit?verb=sign-in" }),
+    ...errors(made),
   ];
 }

@@ -14,11 +14,11 @@ function fit(pattern, path) {
   return exact;
 }
 
-/** A ledger of the routes: which were visited, and which were not. */
+/** A ledger of the routes that take a method: which were visited, and which were not. */
 export class Routes {
   /** @param list entries `{ method, path, gives }` of the router */
-  constructor(list) {
-    this.list = list.filter((route) => route.method === "GET").map((route) => ({ ...route, visits: 0 }));
+  constructor(list, method = "GET") {
+    this.list = list.filter((route) => route.method === method).map((route) => ({ ...route, visits: 0 }));
   }
 
   /** The route that answers a path, as the router chooses it: what is said word by word goes before what varies. */

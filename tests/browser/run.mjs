@@ -2,19 +2,21 @@
 // by keyboard alone. `cargo test --test browser` runs it on the sample, with the router's own list of routes.
 //
 //   node tests/browser/run.mjs --url http://127.0.0.1:8080 [--routes routes.json] [--kubectl "kubectl --kubeconfig …"]
-//     [--only zh-light] [--part looks,plain,keyboard,live] [--shots DIR] [--all]
+//     [--only zh-light] [--part looks,plain,keyboard,mishaps,acts,live] [--shots DIR]
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { acts } from "./acts.mjs";
 import { files } from "./files.mjs";
 import * as keyboard from "./keyboard.mjs";
-import { cookies, looks } from "./looks.mjs";
+import { looks } from "./looks.mjs";
+import { mishaps } from "./mishaps.mjs";
 import { withoutScripts } from "./plain.mjs";
 import { province } from "./province.mjs";
 import { Routes } from "./routes.mjs";
 import { signIn } from "./person.mjs";
-import { check, launch, result, timed } from "./suite.mjs";
+import { check, launch, result, sent, timed } from "./suite.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -22,10 +24,9 @@ const { values: flags } = parseArgs({
     routes: { type: "string", default: "" },
     kubectl: { type: "string", default: "" },
     only: { type: "string", default: "" },
-    part: { type: "string", default: "looks,plain,keyboard,live" },
+    part: { type: "string", default: "looks,plain,keyboard,mishaps,acts,live" },
     chromium: { type: "string", default: "/usr/bin/chromium" },
     shots: { type: "string", default: "" },
-    all: { type: "boolean", default: false },
   },
 });
 if (!flags.url) {
@@ -61,19 +62,31 @@ async function live(browser) {
 function covered(routes, pages) {
   for (const { name, href, status } of pages) {
     const route = routes.visit(href);
-    check(`${name} is a page of the router`, route?.gives === "page" || status === 404, `${href} is ${JSON.stringify(route)}`);
+    check(`${name} is a page of the router`, route?.gives === "page" || status >= 400, `${href} is ${JSON.stringify(route)}`);
   }
   const missing = routes.missing((gives) => gives === "page");
   check("every page of the router is looked at", missing.length === 0, `add to tests/browser/province.mjs: ${missing.join(" ")}`);
 }
 
+/** No act of the router that nobody does, and no form that is sent elsewhere. What was refused is not done. */
+function done(list) {
+  const routes = new Routes(list, "POST");
+  for (const { path, status } of sent) {
+    check(`${path} is an act of the router`, routes.of(path) !== undefined);
+    if (status < 400) routes.visit(path);
+  }
+  const missing = routes.missing();
+  check("every act of the router is done", missing.length === 0, `add to tests/browser/acts.mjs: ${missing.join(" ")}`);
+}
+
 const browser = await launch(flags.chromium);
 try {
-  const pages = await timed("a province at work", () => province(browser, flags.url));
-  const routes = flags.routes ? new Routes(JSON.parse(readFileSync(flags.routes, "utf8"))) : undefined;
+  const { pages, made } = await timed("a province at work", () => province(browser, flags.url));
+  const list = flags.routes ? JSON.parse(readFileSync(flags.routes, "utf8")) : undefined;
+  const routes = list ? new Routes(list) : undefined;
   if (routes) covered(routes, pages);
   else console.log("skipped: whether every route is visited, because --routes names no list");
-  const people = await cookies(browser, flags.url, pages);
+  const people = await keyboard.cookies(browser, flags.url, pages);
   if (parts.has("looks")) {
     const addresses = await timed("looks", () => looks(browser, pages, people, flags));
     if (routes) {
@@ -87,6 +100,11 @@ try {
     await timed("by keyboard: menus", () => keyboard.around(browser, flags));
     await timed("by keyboard: lists", () => keyboard.lists(browser, flags));
     await timed("by keyboard: tasks", () => keyboard.tasks(browser, flags));
+  }
+  if (parts.has("mishaps")) await timed("mishaps", () => mishaps(browser, flags));
+  if (parts.has("acts")) {
+    await timed("acts", () => acts(browser, made, { ...flags, routes }));
+    if (list) done(list);
   }
   if (parts.has("live")) await timed("live", () => live(browser));
 } catch (error) {

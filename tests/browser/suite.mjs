@@ -5,6 +5,9 @@ import { chromium } from "playwright-core";
 let passed = 0;
 const failures = [];
 
+/** Every form that a browser of this run sent: its path, and the status of the answer. */
+export const sent = [];
+
 /** One thing that holds, or is told with its name. */
 export function check(name, good, detail = "") {
   if (good) {
@@ -46,9 +49,12 @@ export async function timed(what, part) {
 }
 
 /** A context in a language and a theme, as its cookies choose them; with the cookies of somebody who has signed in. */
-export async function context(browser, url, { lang = "zh", theme = "light", width = 1280, scripts = true, cookies = [] } = {}) {
-  const made = await browser.newContext({ javaScriptEnabled: scripts, viewport: { width, height: width === 390 ? 844 : 900 } });
+export async function context(browser, url, { lang = "zh", theme = "light", width = 1280, scripts = true, cookies = [], ...more } = {}) {
+  const made = await browser.newContext({ javaScriptEnabled: scripts, viewport: { width, height: width === 390 ? 844 : 900 }, ...more });
   const choice = (name, value) => ({ name, value, url });
   await made.addCookies([...cookies, choice("qipan_lang", lang), choice("qipan_theme", theme)]);
+  made.on("response", (answer) => {
+    if (answer.request().method() === "POST") sent.push({ path: new URL(answer.url()).pathname, status: answer.status() });
+  });
   return made;
 }

@@ -3,6 +3,8 @@
 //! The suite of the browser (`tests/tests/browser.rs`) takes the list from here, and fails for every route that people ask
 //! for and it does not visit.
 
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{get, post};
@@ -47,6 +49,47 @@ pub struct Route {
     pub path: String,
     /// What is answered.
     pub gives: Gives,
+}
+
+/// Every route that any portal has.
+static EVERY: LazyLock<Vec<Route>> = LazyLock::new(|| super::list(true, true));
+
+impl Route {
+    /// How well a path fits, part by part: whether it is said word by word, which goes before what varies.
+    fn fit(&self, path: &str) -> Option<Vec<bool>> {
+        let (wanted, given): (Vec<_>, Vec<_>) =
+            (self.path.split('/').collect(), path.split('/').collect());
+        let fits = |(wanted, given): (&&str, &&str)| {
+            let word = wanted == given;
+            (word || wanted.starts_with('{') && !given.is_empty()).then_some(word)
+        };
+        let parts = (wanted.len() == given.len()).then(|| wanted.iter().zip(&given).map(fits))?;
+        parts.collect()
+    }
+}
+
+/// What is at an address: whether one may look at it; nothing where no route has it.
+fn is_looked_at(path: &str) -> Option<bool> {
+    let fits = EVERY
+        .iter()
+        .filter_map(|r| Some((r.fit(path)?, r.method == "GET")));
+    fits.max().map(|(_, looked_at)| looked_at)
+}
+
+/// The page that an address belongs to: itself, or where forms are sent to it and there is nothing to look at, what lies above.
+#[must_use]
+pub(crate) fn page_of(path: &str) -> &str {
+    if is_looked_at(path) != Some(false) {
+        return path;
+    }
+    let mut above = path;
+    while let Some((rest, _)) = above.rsplit_once('/') {
+        above = rest;
+        if is_looked_at(above) == Some(true) {
+            return above;
+        }
+    }
+    "/"
 }
 
 /// Routes, and the router that is made of them.
@@ -116,5 +159,38 @@ impl Routes {
     /// The list.
     pub(super) fn into_list(self) -> Vec<Route> {
         self.list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_act_belongs_to_a_page() {
+        for (act, page) in [
+            ("/requests/zj/r-1/urge", "/requests/zj/r-1"),
+            ("/drafts/d1/items/host/remove", "/drafts/d1/items/host"),
+            ("/drafts/d1/delete", "/drafts/d1"),
+            ("/tenants/zj/members/add", "/tenants/zj/members"),
+            ("/views/requests", "/"),
+            ("/sign-out", "/"),
+            // These are looked at, or nothing is there.
+            ("/windows", "/windows"),
+            ("/requests/new", "/requests/new"),
+            ("/drafts/d1/basics", "/drafts/d1/basics"),
+            ("/nowhere/at/all", "/nowhere/at/all"),
+        ] {
+            assert_eq!(page_of(act), page, "{act}");
+        }
+        for act in EVERY.iter().filter(|route| route.method == "POST") {
+            let path = act.path.replace(['{', '}'], "");
+            let page = page_of(&path);
+            let fits = EVERY.iter().filter(|r| r.fit(page).is_some());
+            assert!(
+                fits.clone().any(|r| r.gives == Gives::Page),
+                "{path}: {page}"
+            );
+        }
     }
 }
