@@ -131,7 +131,7 @@ async function decision(browser, { url, kubectl }, { title, request }) {
   await page.dblclick(approve);
   await page.waitForURL(/\/approvals/);
   await page.waitForLoadState();
-  const decisions = () => stored(kubectl, title)[0].spec.decisions;
+  const decisions = () => stored(kubectl, title)[0].spec.decisions ?? [];
   for (let tries = 0; tries < 20 && decisions().length === 0; tries += 1) await page.waitForTimeout(250);
   check("two clicks: one decision", decisions().length === 1, JSON.stringify(decisions()));
   const answer = await led(other, () => send(other, { comment: "资料不全" }, "button[name=outcome][value=Reject]"));
