@@ -80,6 +80,35 @@ async function operations(who, made) {
   await who.close();
 }
 
+/** An entry of a catalog: wrong, looked at, published. */
+async function entry(who, name, address, wrong, good) {
+  const look = "button[name=stage][value=check]";
+  await who.go(address);
+  await who.sends(`${name} with something wrong`, wrong, look, WRONG);
+  await who.go(address);
+  await who.sends(`${name} with more rows`, {}, "button[name=stage][value=rows]", { shows: look });
+  await who.go(address);
+  await who.sends(`${name} is looked at`, good, look, { shows: "#lines-title" });
+  await who.done(`${name} is published`, {}, "button[name=stage][value=write]");
+}
+
+/** The operations provider keeps the product catalog. */
+async function products(who) {
+  await entry(who, "a new product", "/catalog/products/new?offering=exchange-channel", { id: "gedao", "name-zh": "" }, {
+    id: "zhanjiang-exchange-internet", "name-zh": "互联网区交换通道", shelf: "zhanjiang/Internet/", "fulfilment-2": "", "given-unit-1": "", "price-unit": "80",
+  });
+  await entry(who, "a product", "/catalog/products/zhanjiang-exchange-channel/keep", { stock: "viele" }, { stock: "36", "withdrawn-1": "" });
+  await who.close();
+}
+
+/** The authority keeps the service catalog. */
+async function services(who) {
+  await entry(who, "a new service", "/catalog/services/new", { id: "Ä" }, {
+    id: "yuyin-shibie", "name-zh": "语音识别", "class-3": "", category: "Capability", "unit-zh": "路", "zone-1": "",
+  });
+  await entry(who, "a service", "/catalog/services/yuyin-shibie/keep", { "unit-zh": "" }, { "sla-days": "5", "withdrawn-1": "" });
+}
+
 /** The head hands on what waits for them. */
 async function head(who, made) {
   const button = "#hand-on button[type=submit]";
@@ -260,6 +289,7 @@ export async function acts(browser, made, settings) {
   const of = (post, look) => Visitor.of(browser, settings, post, look);
   const before = [
     async () => operations(await of("operations", { theme: "dark", width: 390 }), made),
+    async () => products(await of("operations", { theme: "care", lang: "en" })),
     async () => head(await of("head", { theme: "care", lang: "en" }), made),
     async () => sessions(browser, settings),
   ];
@@ -268,7 +298,7 @@ export async function acts(browser, made, settings) {
   await decisions(authority, made);
   const owner = await of("owner", { theme: "dark" });
   await inParallel([
-    async () => { await announces(authority); await members(authority); },
+    async () => { await announces(authority); await services(authority); await members(authority); },
     async () => { await views(owner); await desk(owner); await drafts(owner); await requests(owner, made); await unit(owner); },
   ]);
 }

@@ -254,6 +254,7 @@ impl Desk {
         if let Some(offering) = fields.some("offering") {
             hidden.push(("offering".to_owned(), offering));
         }
+        let wrong = !errors.is_empty();
         let html = KeepPage {
             p,
             about: vec![lang.t("keep.about").to_owned()],
@@ -262,7 +263,11 @@ impl Desk {
             hidden,
             errors,
         };
-        Ok(Html(html.render()?).into_response())
+        let mut page = Html(html.render()?).into_response();
+        if wrong {
+            *page.status_mut() = http::StatusCode::UNPROCESSABLE_ENTITY;
+        }
+        Ok(page)
     }
 
     fn check<K: Entry>(&self, one: Option<&K>, new: &K, fields: &Fields) -> CheckPage {

@@ -125,7 +125,7 @@ async fn offered(world: &World, authority: &mut Browser) -> Result<()> {
     ];
     let at = (NEW_SERVICE, NEW_SERVICE);
     let wrong = submit(authority, at, &fields).await?;
-    ensure!(wrong.status == 200, "{}", wrong.head);
+    ensure!(wrong.status == 422, "{}", wrong.head);
     for part in ["href=\"#asked-0-choices\"", "value=\"语音识别\""] {
         ensure!(wrong.body.contains(part), "{part}: {}", wrong.body);
     }
