@@ -105,7 +105,12 @@ async fn windows_come_and_go_and_a_unit_gets_a_manager(world: &World) -> Result<
     }
     let page = shows(&authority, "/tenants/renshe/members", "members/add").await?;
     let token = hidden(&page, "token");
-    let one = [("token", token.as_str()), ("kind", "User"), ("name", "neu")];
+    let one = [
+        ("token", token.as_str()),
+        ("part", "owner"),
+        ("kind", "User"),
+        ("name", "neu"),
+    ];
     let sent = authority.post("/tenants/renshe/members/add", &one).await?;
     ensure!(sent.status == 303, "{} {}", sent.head, sent.body);
     Ok(())

@@ -8,9 +8,9 @@ use crds::words::{Day, Zone};
 use crds::{CloudProduct, Quantity, ResourceList};
 use kube::ResourceExt as _;
 
+use super::entry::{Catalogs, Entry};
 use super::rights::Keeper;
-use super::service::{Filled, YES, name, names, withdrawn};
-use super::{Catalogs, Entry};
+use super::rows::{Filled, YES, name, names, withdrawn};
 use crate::access::Visible;
 use crate::fields::{Choice, Field, Group, Input, Wrong};
 use crate::figures::Resource;
