@@ -15,7 +15,7 @@ use crate::db::bulletins::{self, Bulletin};
 use crate::db::{Db, DbError, micros};
 use crate::error::AppError;
 use crate::export::{self, Table};
-use crate::forms::{Fields, token};
+use crate::forms::{Fields, WRONG, not_done, token};
 use crate::health::Health;
 use crate::i18n::Lang;
 use crate::live::Visit;
@@ -282,7 +282,8 @@ pub async fn put(visit: Visit, headers: HeaderMap, fields: Fields) -> Result<Res
         .map(|(field, key, _)| (field, lang.find(key).unwrap_or(key)))
         .collect();
     let (Some((starts, ends)), true) = (span, errors.is_empty()) else {
-        return draw(&visit, fields, errors).await;
+        let page = draw(&visit, fields, errors).await;
+        return page.map(not_done(WRONG));
     };
     let mut entry = acts::act(user, "create", &headers);
     "bulletin".clone_into(&mut entry.kind);

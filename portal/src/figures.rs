@@ -98,6 +98,8 @@ impl Unit {
     #[must_use]
     pub fn short(self, lang: Lang, amount: Quantity) -> String {
         match self {
+            // Nothing is the same in every unit.
+            Self::Decimal | Self::Binary if amount == Quantity::ZERO => "0".to_owned(),
             Self::Cores => lang.say("unit.cores", &[("n", &grouped(amount.nanos(), NANO, 1))]),
             Self::Count => grouped(amount.nanos(), NANO, 0),
             Self::Decimal => scaled(amount, &DECIMAL, None),
@@ -109,6 +111,7 @@ impl Unit {
     #[must_use]
     pub fn exact(self, lang: Lang, amount: Quantity) -> String {
         match self {
+            Self::Decimal | Self::Binary if amount == Quantity::ZERO => "0".to_owned(),
             Self::Cores => lang.say("unit.cores", &[("n", &grouped(amount.nanos(), NANO, 3))]),
             Self::Count => grouped(amount.nanos(), NANO, 0),
             Self::Decimal => scaled(amount, &DECIMAL[2..], Some(3)),
@@ -191,7 +194,7 @@ mod tests {
         assert_eq!(short("16384Gi"), "16 TiB");
         assert_eq!(short("1286G"), "1.29 TB");
         assert_eq!(short("640Mi"), "640 MiB");
-        assert_eq!(short("0"), "0 KiB");
+        assert_eq!(short("0"), "0");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use axum::Form;
 use axum::extract::{FromRequest, Request};
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use sha2::{Digest as _, Sha256};
 
@@ -45,6 +45,17 @@ pub fn is_hidden(c: char) -> bool {
 pub fn visible(text: &str) -> String {
     text.replace(|c| is_hidden(c) && !"\n\r\t".contains(c), "")
 }
+
+/// The page that answers a form of which nothing was done: with the status that says why.
+pub(crate) fn not_done(status: StatusCode) -> impl FnOnce(Response) -> Response {
+    move |mut page| {
+        *page.status_mut() = status;
+        page
+    }
+}
+
+/// The status of a form that is not filled in well.
+pub(crate) const WRONG: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
 /// The fields of a form, in order; a name may come several times.
 #[derive(Clone, Debug, Default)]

@@ -154,3 +154,33 @@ pub async fn window(visit: Visit, Path(name): Path<String>) -> Result<Response, 
             .as_ref(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_shell_hands_over_what_is_appended_whatever_stands_in_it() {
+        let request: crds::ResourceRequest = serde_json::from_value(json!({
+            "apiVersion": "qipan.dev/v1alpha1", "kind": "ResourceRequest",
+            "metadata": { "name": "r", "namespace": "qp-a", "uid": "u" },
+            "spec": { "classified": false, "application": { "type": "New", "environment": "Test", "title": "t", "justification": "j", "items": [] } },
+        }))
+        .unwrap();
+        let comment = "it's \"$HOME\" `id` \\ \n第二行";
+        let command = appending(
+            &request,
+            "resourcerequests",
+            "urgings",
+            &json!({ "comment": comment }),
+        );
+        let patch = command.split_once(" -p ").unwrap().1;
+        let told = std::process::Command::new("sh")
+            .args(["-c", &format!("printf %s {patch}")])
+            .output();
+        let told: Value = serde_json::from_slice(&told.unwrap().stdout).unwrap();
+        assert_eq!(told[2]["value"][0]["comment"], comment);
+        assert_eq!(told[0]["value"], "u");
+    }
+}

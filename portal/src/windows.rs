@@ -21,7 +21,7 @@ use crate::cluster::{Cluster, Kind};
 use crate::db::new_id;
 use crate::error::AppError;
 use crate::export::{self, Table};
-use crate::forms::{Fields, token};
+use crate::forms::{Fields, WRONG, not_done, token};
 use crate::health::{Health, Wording};
 use crate::i18n::Lang;
 use crate::live::Visit;
@@ -396,7 +396,10 @@ pub async fn put(visit: Visit, headers: HeaderMap, fields: Fields) -> Result<Res
     fields.check(&visit.session, PURPOSE)?;
     let spec = match read(visit.reader.lang, &fields) {
         Ok(spec) => spec,
-        Err(errors) => return draw(&visit, fields, errors, None).await,
+        Err(errors) => {
+            let page = draw(&visit, fields, errors, None).await;
+            return page.map(not_done(WRONG));
+        }
     };
     let window = ChangeWindow::new(fields.get("name"), spec);
     let author = Author {
@@ -441,9 +444,8 @@ pub async fn end(visit: Visit, headers: HeaderMap, fields: Fields) -> Result<Res
 async fn refused(visit: &Visit, fields: Fields, error: &WriteError) -> Result<Response, AppError> {
     let visible = visit.visible().await?;
     let told = visit.wording(&visible).refusal(error);
-    let mut page = draw(visit, fields, Vec::new(), Some(told)).await?;
-    *page.status_mut() = error.status();
-    Ok(page)
+    let page = draw(visit, fields, Vec::new(), Some(told)).await;
+    page.map(not_done(error.status()))
 }
 
 #[cfg(test)]

@@ -55,7 +55,8 @@ pub struct Application {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub attachments: Vec<Attachment>,
-    /// The first day that it is needed.
+    /// The first day that it is needed: what was approved before is opened that day (`BeginsLater`), its capacity kept until then.
+    /// A renewal and an emergency do not wait. Absent: as soon as it is approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Day>,
     /// The last day that it is needed. Absent: no end, or for a test tenancy the profile's number of days. A Change without

@@ -15,7 +15,7 @@ use askama::Template;
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use crds::{CloudProduct, ServiceOffering};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use kube::{Resource, ResourceExt};
 
 use self::entry::{Catalogs, Entry};
@@ -25,7 +25,7 @@ use crate::acts::request_id;
 use crate::cluster::write::{Author, WriteError};
 use crate::error::AppError;
 use crate::fields::{Field, Group, Input, Wrong, mark};
-use crate::forms::{Fields, TOKEN, token};
+use crate::forms::{Fields, TOKEN, WRONG, not_done, token};
 use crate::health::Wording;
 use crate::i18n::Lang;
 use crate::live::Visit;
@@ -41,6 +41,8 @@ struct KeepPage {
     action: String,
     hidden: Vec<(String, String)>,
     errors: Vec<(String, String)>,
+    /// Whether it has lists of which there may be more.
+    rows: bool,
 }
 
 /// What a field says, before and after.
@@ -160,12 +162,11 @@ impl Desk {
             action: address(one),
             hidden,
             errors,
+            rows: K::ROWS,
         };
-        let mut page = Html(html.render()?).into_response();
-        if wrong {
-            *page.status_mut() = http::StatusCode::UNPROCESSABLE_ENTITY;
-        }
-        Ok(page)
+        let page = Html(html.render()?).into_response();
+        let status = if wrong { WRONG } else { StatusCode::OK };
+        Ok(not_done(status)(page))
     }
 
     fn check<K: Entry>(&self, one: Option<&K>, new: &K, fields: &Fields) -> CheckPage {
@@ -299,9 +300,8 @@ async fn take<K: Entry>(
     if !fields.is_for(&desk.visit.session, &purpose(one)) {
         // Somebody else kept it meanwhile, or the session is another: what was typed stays, beside what stands there now.
         let told = desk.told(&WriteError::Stale);
-        let mut page = desk.form(one, &fields, &[], Some(told))?;
-        *page.status_mut() = http::StatusCode::CONFLICT;
-        return Ok(page);
+        let page = desk.form(one, &fields, &[], Some(told));
+        return page.map(not_done(WriteError::Stale.status()));
     }
     if matches!(fields.get("stage"), "edit" | "rows") {
         return desk.form(one, &fields, &[], None);
@@ -331,9 +331,8 @@ async fn take<K: Entry>(
         }
         Ok(()) => Ok(Html(desk.check(one, &new, &fields).render()?).into_response()),
         Err(error) => {
-            let mut page = desk.form(one, &fields, &[], Some(desk.told(&error)))?;
-            *page.status_mut() = error.status();
-            Ok(page)
+            let page = desk.form(one, &fields, &[], Some(desk.told(&error)));
+            page.map(not_done(error.status()))
         }
     }
 }

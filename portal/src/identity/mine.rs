@@ -12,6 +12,7 @@ use super::{Session, Signed};
 use crate::acts;
 use crate::ages::{self, Moment};
 use crate::error::AppError;
+use crate::export::{self, Table};
 use crate::i18n::Lang;
 use crate::live::Visit;
 use crate::page::Page;
@@ -78,6 +79,31 @@ pub async fn page(visit: Visit) -> Result<Response, AppError> {
         form_token,
     };
     Ok(Html(html.render()?).into_response())
+}
+
+/// The list as a file.
+///
+/// # Errors
+/// As of [`page`].
+pub async fn csv(visit: Visit) -> Result<Response, AppError> {
+    let (sessions, lang) = (&visit.state.sessions, visit.reader.lang);
+    let own = sessions.of(&visit.session.user.name, visit.now).await;
+    let own = own.map_err(|error| AppError::database(&error))?;
+    let shown = own.iter().map(|session| row(session, &visit, lang));
+    let rows = shown.map(|row| {
+        let times = [row.began.exact, row.used.exact, row.proved.exact];
+        let who = [row.agent, row.way.to_owned()];
+        who.into_iter().chain(times).collect()
+    });
+    let head = ["agent", "way", "began", "used", "proved"];
+    let head = head.map(|key| format!("sessions.{key}"));
+    let table = Table {
+        file: "sessions",
+        head: &head.each_ref().map(|key| lang.t(key)),
+        rows: &rows.collect::<Vec<_>>(),
+        sensitive: false,
+    };
+    export::table(&visit, table)
 }
 
 fn row(session: &Session, visit: &Visit, lang: Lang) -> Row {

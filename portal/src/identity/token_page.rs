@@ -18,6 +18,7 @@ use crate::ages::{self, Moment};
 use crate::db::api_tokens::{self as table, StoredToken};
 use crate::db::{Db, DbError, micros};
 use crate::error::AppError;
+use crate::export::{self, Table};
 use crate::i18n::Lang;
 use crate::live::Visit;
 use crate::page::Page;
@@ -114,6 +115,40 @@ async fn draw(visit: &Visit) -> Result<Tokens, AppError> {
         days: 90,
         choices: DAYS,
     })
+}
+
+/// The list as a file. What a token is made of is in no file.
+///
+/// # Errors
+/// As of [`page`].
+pub async fn csv(visit: Visit) -> Result<Response, AppError> {
+    let (lang, shown) = (visit.reader.lang, draw(&visit).await?);
+    let rows: Vec<_> = shown
+        .rows
+        .into_iter()
+        .map(|row| {
+            let used = row.used.map_or_else(String::new, |used| used.exact);
+            let (created, expires) = (row.created.exact, row.expires.exact);
+            let scope = row.scope.to_owned();
+            vec![
+                row.title,
+                scope,
+                created,
+                expires,
+                used,
+                row.state.to_owned(),
+            ]
+        })
+        .collect();
+    let head = ["name", "scope", "created", "expires", "used", "state"];
+    let head = head.map(|key| format!("tokens.{key}"));
+    let table = Table {
+        file: "tokens",
+        head: &head.each_ref().map(|key| lang.t(key)),
+        rows: &rows,
+        sensitive: false,
+    };
+    export::table(&visit, table)
 }
 
 fn row(token: &StoredToken, lang: Lang, now: Timestamp) -> Row {

@@ -190,6 +190,48 @@ pub async fn page(visit: Visit) -> Result<Response, AppError> {
     Ok(Html(html.render()?).into_response())
 }
 
+/// What a person was told, as a file: the newest first.
+///
+/// # Errors
+/// As of [`page`].
+pub async fn csv(visit: Visit) -> Result<Response, AppError> {
+    let (lang, visible) = (visit.reader.lang, visit.visible().await?);
+    let user = &visit.session.user;
+    let whole = db(&visit)?;
+    let read = async {
+        let mut connection = whole.acquire().await?;
+        let newest = (i64::MAX, ROWS_OF_A_FILE);
+        notices::of(&mut connection, &user.name, &recipients(user), newest).await
+    };
+    let all = read.await.map_err(|e: DbError| AppError::database(&e))?;
+    let rows: Vec<_> = all
+        .iter()
+        .map(|notice| {
+            let sentence = sentence(lang, &visible.names, &notice.topic, &figures(notice));
+            let read = lang.t(if notice.read {
+                "notices.read"
+            } else {
+                "notices.new"
+            });
+            let at = moment(lang, notice.created, visit.now).exact;
+            vec![at, sentence, read.to_owned(), notice.href.clone()]
+        })
+        .collect();
+    let head = [
+        "table.when",
+        "nav.notifications",
+        "table.state",
+        "notices.href",
+    ];
+    let table = Table {
+        file: "notifications",
+        head: &head.map(|key| lang.t(key)),
+        rows: &rows,
+        sensitive: false,
+    };
+    export::table(&visit, table)
+}
+
 fn figures(notice: &Notice) -> serde_json::Map<String, serde_json::Value> {
     serde_json::from_str(&notice.figures).unwrap_or_default()
 }

@@ -154,10 +154,12 @@ pub fn money_line(
         ("unpriced", standing.unpriced.to_string()),
     ];
     let figures = figures.each_ref().map(|(key, text)| (*key, text.as_str()));
-    let mut line = if standing.remains < 0 {
-        lang.say("money.over", &figures)
-    } else {
-        lang.say("money.within", &figures)
+    let asks = standing.asked > Money::default();
+    let mut line = match (asks, standing.remains < 0) {
+        (true, false) => lang.say("money.within", &figures),
+        (true, true) => lang.say("money.over", &figures),
+        (false, false) => lang.say("money.now.within", &figures),
+        (false, true) => lang.say("money.now.over", &figures),
     };
     if standing.unpriced > 0 {
         line.push_str(&lang.say("money.unpriced", &figures));

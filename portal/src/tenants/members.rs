@@ -18,7 +18,7 @@ use crate::cluster::write::Author;
 use crate::cluster::{Kind, Question};
 use crate::error::AppError;
 use crate::export::{self, Table};
-use crate::forms::{Fields, token};
+use crate::forms::{Fields, WRONG, not_done, token};
 use crate::i18n::Lang;
 use crate::identity::StepUp;
 use crate::identity::step_up::is_recent;
@@ -387,7 +387,10 @@ async fn change(
     let part = Part::read(fields.get("part")).ok_or(AppError::NoPage)?;
     let named = match change(part, part.of(&tenant), &subject(fields)) {
         Ok(named) => named,
-        Err(wrong) => return draw(visit, name, fields, (Some(wrong), None)).await,
+        Err(wrong) => {
+            let page = draw(visit, name, fields, (Some(wrong), None)).await;
+            return page.map(not_done(WRONG));
+        }
     };
     let author = Author {
         user: &visit.session.user,
@@ -407,7 +410,8 @@ async fn change(
         Ok(()) => Ok(Redirect::to(&format!("/tenants/{name}/members?done={done}")).into_response()),
         Err(error) => {
             let told = visit.wording(&visible).refusal(&error);
-            draw(visit, name, fields, (None, Some(told))).await
+            let page = draw(visit, name, fields, (None, Some(told))).await;
+            page.map(not_done(error.status()))
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::ages::{self, Moment};
 use crate::cluster::write::{Author, WriteError};
 use crate::cluster::{Cluster, Kind};
 use crate::error::AppError;
-use crate::forms::{Fields, token};
+use crate::forms::{Fields, not_done, token};
 use crate::health::{Health, Wording};
 use crate::i18n::Lang;
 use crate::live::{self, Visit, live};
@@ -314,10 +314,8 @@ pub async fn step(
         Err(error) => {
             let visible = visit.visible().await?;
             let told = visit.wording(&visible).refusal(&error);
-            live::answer(
-                &visit.reader,
-                &draw_told(&visit, (&tenant, &name), Some(told)).await?,
-            )
+            let page = draw_told(&visit, (&tenant, &name), Some(told)).await?;
+            live::answer(&visit.reader, &page).map(not_done(error.status()))
         }
     }
 }

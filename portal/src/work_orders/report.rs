@@ -16,7 +16,7 @@ use crate::cluster::write::{Author, WriteError};
 use crate::cluster::{Cluster, Kind};
 use crate::db::new_id;
 use crate::error::AppError;
-use crate::forms::{Fields, token};
+use crate::forms::{Fields, WRONG, not_done, token};
 use crate::live::Visit;
 use crate::page::Page;
 use crate::refusals::Told;
@@ -197,7 +197,8 @@ pub async fn send(visit: Visit, headers: HeaderMap, fields: Fields) -> Result<Re
     fields.check(&visit.session, PURPOSE)?;
     let errors = wrong(&visit, &fields);
     if !errors.is_empty() {
-        return draw(&visit, fields, errors, None).await;
+        let page = draw(&visit, fields, errors, None).await;
+        return page.map(not_done(WRONG));
     }
     let tenant = fields.get("tenant").to_owned();
     let namespace = tenant_namespace(&tenant);
@@ -222,7 +223,8 @@ pub async fn send(visit: Visit, headers: HeaderMap, fields: Fields) -> Result<Re
         Err(error) => {
             let visible = visit.visible().await?;
             let told = visit.wording(&visible).refusal(&error);
-            draw(&visit, fields, Vec::new(), Some(told)).await
+            let page = draw(&visit, fields, Vec::new(), Some(told)).await;
+            page.map(not_done(error.status()))
         }
     }
 }

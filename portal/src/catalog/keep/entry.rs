@@ -82,6 +82,8 @@ pub trait Entry:
     const PLACE: &'static str;
     /// The word for a new one, in the message files.
     const NEW: &'static str;
+    /// Whether its form has lists of which there may be more.
+    const ROWS: bool;
     /// Its plural in the API.
     const PLURAL: &'static str;
 

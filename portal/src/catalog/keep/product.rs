@@ -35,6 +35,7 @@ impl Entry for CloudProduct {
 
     const PLACE: &'static str = "/catalog/products";
     const NEW: &'static str = "keep.new-product";
+    const ROWS: bool = false;
     const PLURAL: &'static str = "cloudproducts";
 
     fn all(catalogs: &Catalogs) -> &[Arc<Self>] {
@@ -308,11 +309,16 @@ fn size(lang: Lang, fields: &Fields, code: &str, word: &str) -> Group {
         let id = format!("{part}-{code}");
         Field::new(lang, &id, key, input).with(fields.get(&id))
     };
-    let mut all =
-        vec![Field::new(lang, &given, "given", Input::Several(yes)).with(fields.get(&given))];
+    let mut all = vec![
+        Field::new(lang, &given, "given", Input::Several(yes))
+            .with(fields.get(&given))
+            .required(),
+    ];
     for resource in Resource::ALL {
         let mut field = line(resource.name(), "size-amount", Input::Line).most(32);
         resource.word(lang).clone_into(&mut field.label);
+        // Said once, above them all.
+        field.hint.clear();
         all.push(field);
     }
     all.extend([
@@ -323,7 +329,7 @@ fn size(lang: Lang, fields: &Fields, code: &str, word: &str) -> Group {
         line("basis", "basis", Input::Line).most(256),
         line("since", "since", Input::Day),
     ]);
-    Group::new(word, all)
+    Group::new(word, all).hint(lang.t("field-hint.size-amount"))
 }
 
 /// What a size takes beside the three that every platform is compared by: a line each, `name=amount`.

@@ -72,7 +72,7 @@ pub(super) fn withdrawn(lang: Lang, fields: &Fields, word: &str) -> Group {
     let field = Field::new(lang, "withdrawn", "withdrawn", Input::Several(yes));
     Group::new(
         lang.t("keep.state"),
-        vec![field.with(fields.get("withdrawn"))],
+        vec![field.with(fields.get("withdrawn")).required()],
     )
 }
 

@@ -52,6 +52,7 @@ impl Entry for ServiceOffering {
 
     const PLACE: &'static str = "/catalog/services";
     const NEW: &'static str = "keep.new-service";
+    const ROWS: bool = true;
     const PLURAL: &'static str = "serviceofferings";
 
     fn all(catalogs: &Catalogs) -> &[Arc<Self>] {
@@ -310,7 +311,8 @@ fn asked(lang: Lang, fields: &Fields, n: usize) -> Group {
     all.extend([
         Field::new(lang, &kind, "asked-kind", Input::Choice(kinds)).with(chosen),
         Field::new(lang, &required, "asked-required", Input::Several(yes))
-            .with(fields.get(&required)),
+            .with(fields.get(&required))
+            .required(),
         Field::new(lang, &listed, "asked-choices", Input::Long)
             .with(fields.get(&listed))
             .most(4096),
