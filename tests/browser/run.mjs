@@ -110,6 +110,7 @@ try {
 } catch (error) {
   check("the run came to its end", false, String(error.stack ?? error));
 } finally {
-  await browser.close();
+  // A browser that does not close does not keep the result.
+  await Promise.race([browser.close(), new Promise((done) => setTimeout(done, 10_000))]);
 }
 process.exit(result() ? 0 : 1);

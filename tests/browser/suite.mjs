@@ -40,12 +40,22 @@ export async function inParallel(jobs, atOnce = 2) {
   await Promise.all(Array.from({ length: atOnce }, worker));
 }
 
+/** No part takes longer; what waits for ever is a failure, with its name. */
+const PATIENCE = 15 * 60_000;
+
 /** How long a part took, told when it ends. */
 export async function timed(what, part) {
   const began = Date.now();
-  const given = await part();
-  console.log(`${what}: ${((Date.now() - began) / 1000).toFixed(0)} s`);
-  return given;
+  let alarm;
+  const late = new Promise((_, refuse) => {
+    alarm = setTimeout(() => refuse(new Error(`${what}: no end after ${PATIENCE / 60_000} minutes`)), PATIENCE);
+  });
+  try {
+    return await Promise.race([part(), late]);
+  } finally {
+    clearTimeout(alarm);
+    console.log(`${what}: ${((Date.now() - began) / 1000).toFixed(0)} s`);
+  }
 }
 
 /** A context in a language and a theme, as its cookies choose them; with the cookies of somebody who has signed in. */
