@@ -91,6 +91,8 @@ impl Opened {
         let sent = eventually("it is submitted", SOON, async || {
             let sent = self.submit().await?;
             is_done(&sent)?;
+            let leads = sent.leads_to()?;
+            ensure!(leads.starts_with("/requests/renshe/"), "{leads}");
             anyhow::Ok(sent)
         })
         .await?;
@@ -100,7 +102,11 @@ impl Opened {
         for title in ["停电期间", "测试notfall"] {
             let titled = stored.iter().map(|one| &one.spec.application.title);
             let count = titled.filter(|one| *one == title).count();
-            ensure!(count == 1, "{title} {count} times");
+            let all: Vec<_> = stored
+                .iter()
+                .map(|one| &one.spec.application.title)
+                .collect();
+            ensure!(count == 1, "{title} {count} times in {all:?}");
         }
         self.is_decided_once(world).await
     }
