@@ -118,6 +118,16 @@ impl Db {
                     Ok(())
                 })
             })
+            .after_release(move |connection, _| {
+                Box::pin(async move {
+                    // What broke off in the middle, as on a full disk, may leave its transaction open, and who comes next
+                    // would see the database as it was then. Elsewhere there is none, and nothing to undo.
+                    if engine == Engine::Sqlite {
+                        drop(connection.execute("ROLLBACK").await);
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options)
             .await?;
         let file = url
