@@ -36,7 +36,6 @@ use crate::refusals::Told;
 #[template(path = "keep.html")]
 struct KeepPage {
     p: Page,
-    about: Vec<String>,
     groups: Vec<Group>,
     action: String,
     hidden: Vec<(String, String)>,
@@ -157,7 +156,6 @@ impl Desk {
         let wrong = !errors.is_empty();
         let html = KeepPage {
             p,
-            about: vec![lang.t("keep.about").to_owned()],
             groups,
             action: address(one),
             hidden,
@@ -397,7 +395,7 @@ pub async fn keep_service(
 /// The form of a new product, for the service that the address names.
 ///
 /// # Errors
-/// The person runs no platform, there is no such service, or the hub gives no answer.
+/// The person runs no platform, or the hub gives no answer. That there is no such service is said when the form is sent.
 pub async fn new_product(visit: Visit) -> Result<Response, AppError> {
     show::<CloudProduct>(visit, None).await
 }

@@ -31,7 +31,10 @@ impl Key {
 pub fn order<T>(rows: &mut [T], asked: &Asked, key: impl Fn(&T, &str) -> Key) {
     match asked.sort() {
         Some((column, false)) => rows.sort_by_cached_key(|row| key(row, column)),
-        Some((column, true)) => rows.sort_by_cached_key(|row| Reverse(key(row, column))),
+        Some((column, true)) => rows.sort_by_cached_key(|row| {
+            let key = key(row, column);
+            (key == Key::Nothing, Reverse(key))
+        }),
         None => {}
     }
 }
@@ -57,8 +60,8 @@ mod tests {
             ["a", "北京", "广州", "Z", "湛江", ""]
         );
         assert_eq!(
-            ordered("sort=-title")[1..],
-            ["湛江", "Z", "广州", "北京", "a"]
+            ordered("sort=-title"),
+            ["湛江", "Z", "广州", "北京", "a", ""]
         );
         let as_it_was = ["湛江", "a", "", "北京", "Z", "广州"];
         assert_eq!(ordered(""), as_it_was);

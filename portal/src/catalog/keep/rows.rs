@@ -82,8 +82,8 @@ pub(super) fn name(lang: Lang, fields: &Fields, id: &str, wrongs: &mut Vec<Wrong
     for (field, empty) in [(&zh, false), (&en, true)] {
         let length = fields.get(field).chars().count();
         if (length == 0 && !empty) || length > 128 {
-            let figures = [("n", length.to_string())];
-            let figures = figures.each_ref().map(|(key, n)| (*key, n.as_str()));
+            let n = length.to_string();
+            let figures = [("n", n.as_str())];
             wrongs.push(Wrong::new(field, lang.say("wrong.name", &figures)));
         }
     }

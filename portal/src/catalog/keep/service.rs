@@ -158,8 +158,8 @@ impl Entry for ServiceOffering {
             .collect();
         let length = fields.get("about-zh").chars().count();
         if length > ABOUT || (length == 0 && !fields.get("about-en").is_empty()) {
-            let figures = [("n", length.to_string())];
-            let figures = figures.each_ref().map(|(key, n)| (*key, n.as_str()));
+            let n = length.to_string();
+            let figures = [("n", n.as_str())];
             wrongs.push(Wrong::new("about-zh", lang.say("wrong.about", &figures)));
         }
         if zones.is_empty() {

@@ -30,8 +30,8 @@ impl Prices {
     /// The price on a day.
     #[must_use]
     pub fn on(&self, day: Date) -> Option<Money> {
-        let held = self.0.iter().rev();
-        held.into_iter()
+        let mut newest = self.0.iter().rev();
+        newest
             .find(|(since, _)| since.is_none_or(|since| since <= day))
             .map(|(_, money)| *money)
     }
