@@ -285,6 +285,8 @@ reasons! {
     NotDelivered,
     /// What was delivered by hand is elsewhere.
     DeliveredElsewhere,
+    /// What was delivered by hand is of another product.
+    DeliveredOther,
     /// A system is graded higher than the platform.
     MlpsAbovePlatform,
     /// A system is graded higher than the unit may run.

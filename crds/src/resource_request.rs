@@ -338,6 +338,20 @@ const fn is_none_of(count: &u32) -> bool {
     *count == 0
 }
 
+impl ResourceRequestStatus {
+    /// Whether it was returned, and waits for an answer: before it is decided, or in the review of an emergency after it was
+    /// opened, which changes nothing of its phase.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        let opened = matches!(
+            self.phase,
+            Some(Phase::Approved | Phase::Provisioning | Phase::Delivered | Phase::Accepted)
+        );
+        let returned = |stage: &StageStatus| stage.state == chain::StageState::Returned;
+        self.phase == Some(Phase::Returned) || (opened && self.chain.iter().any(returned))
+    }
+}
+
 impl Delivery {
     /// The objections that are not mended yet, each with its place among the receipts.
     pub fn objections<'a>(

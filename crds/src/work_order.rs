@@ -76,7 +76,7 @@ pub struct WorkOrderSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub parameters: BTreeMap<String, String>,
-    /// What was delivered before and is renewed or taken back.
+    /// What was delivered before and is changed, renewed or taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<DeliveredItem>,
     /// The last day that it is needed, where it has one.
@@ -110,6 +110,8 @@ pub enum Purpose {
     Fault,
     /// 验收整改: what the unit did not accept of a delivery.
     Rework,
+    /// 变更: what was delivered by hand becomes another size or number.
+    Change,
     /// 续期: what was delivered by hand is to last longer.
     Renewal,
     /// 收回: what was delivered by hand is taken back.

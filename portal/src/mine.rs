@@ -7,7 +7,8 @@ use axum::response::{Html, IntoResponse as _, Response};
 use crds::ResourceRequest;
 use crds::calendar::day_of;
 use crds::keys::tenant_of_namespace;
-use crds::resource_request::Phase;
+use crds::resource_request::{Phase, ResourceRequestStatus};
+
 use crds::resource_request::chain::{StageState, StageStatus};
 use crds::words::{Subject, SubjectKind};
 use crds::work_order::OrderState;
@@ -145,10 +146,11 @@ async fn tasks(visit: &Visit, visible: &Visible, wording: &Wording) -> Result<Ve
     let (lang, user) = (visit.reader.lang, &visit.session.user);
     let mut tasks = Vec::new();
     for request in requests(visit, visible) {
-        let phase = request.status.as_ref().and_then(|status| status.phase);
-        let (key, place) = match phase {
+        let status = request.status.as_ref();
+        let returned = status.is_some_and(ResourceRequestStatus::awaits_answer);
+        let (key, place) = match status.and_then(|status| status.phase) {
             _ if is_turn(&request, user) => ("mine.decide", "approvals"),
-            Some(Phase::Returned) if asked(&request, user) => ("mine.answer", "requests"),
+            _ if returned && asked(&request, user) => ("mine.answer", "requests"),
             Some(Phase::Delivered) if asked(&request, user) => ("mine.accept", "requests"),
             _ => continue,
         };

@@ -5,7 +5,7 @@
 
 import { judgeAt, leads, listen, quiet } from "./looks.mjs";
 import { led, send, signIn } from "./person.mjs";
-import { check, context, inParallel } from "./suite.mjs";
+import { check, context, inParallel, leave } from "./suite.mjs";
 
 const path = (page) => new URL(page.url()).pathname;
 const approvalOf = (request) => request.replace("/requests/", "/approvals/");
@@ -34,7 +34,7 @@ class Visitor {
     check(`${name}: says so`, (await page.locator(shows).count()) > 0, `no ${shows} at ${page.url()}: ${await text()}`);
     const dead = (await page.evaluate(leads)).filter((address) => this.routes && !this.routes.of(address));
     check(`${name}: everything on it leads somewhere`, dead.length === 0, dead.join(" "));
-    await judgeAt(page, name, [this.width]);
+    await judgeAt(page, name, { widths: [this.width] });
     quiet(complaints, name, status);
   }
 
@@ -49,7 +49,7 @@ class Visitor {
   }
 
   close() {
-    return this.page.context().close();
+    return leave(this.page.context());
   }
 }
 

@@ -5,6 +5,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { send, signIn } from "./person.mjs";
+import { leave } from "./suite.mjs";
 
 /** What the journey was started with. */
 export const { values: flags } = parseArgs({
@@ -126,7 +127,7 @@ export async function approve(browser, post, request, comment) {
   const before = Number(field("qreq", request, ".spec.decisions").split('"by"').length);
   await page.locator("button[name=outcome][value=Approve]").click();
   await until(`${post} has approved`, async () => field("qreq", request, ".spec.decisions").split('"by"').length > before || page.locator("main").innerText());
-  await page.context().close();
+  await leave(page.context());
 }
 
 /** Whether a request is as far as it should be; else how far, and why. */

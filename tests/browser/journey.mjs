@@ -9,7 +9,7 @@
 import { TENANT, approve, ask, count, ensure, field, flags, kubectl, person, phase, run, shot, until, wayIn } from "./errand.mjs";
 import { kinds } from "./kinds.mjs";
 import { send } from "./person.mjs";
-import { launch } from "./suite.mjs";
+import { launch, leave } from "./suite.mjs";
 
 /** Names differ between the languages, so that both ways can be gone in one province. */
 const NAME = flags.lang === "zh" ? "nongqing" : "harvest";
@@ -63,7 +63,7 @@ async function production(browser) {
   await act(page, request, "rate", { "rate-stars-1": "" });
   await until("it is rated", async () => field("qreq", request, ".spec.rating[0].stars") !== "" || page.locator("main").innerText());
   await shot(page, `accepted-${request}`);
-  await page.context().close();
+  await leave(page.context());
   return request;
 }
 
@@ -78,7 +78,7 @@ async function exception(browser) {
     await approve(browser, "approver", request, "同意上报省级");
     await approve(browser, "administrator", request, "批准例外，半年内迁出");
     await until("the exception is delivered on the frozen platform", phase(request, "Delivered"), 120);
-    await page.context().close();
+    await leave(page.context());
   } finally {
     kubectl("patch", "cloudplatform.qipan.dev", "zhanjiang", "--type=merge", "-p", '{"spec":{"expansion":"Open"}}');
   }
@@ -94,7 +94,7 @@ async function audited(browser, request) {
     return missing.length === 0 || `missing ${missing}`;
   });
   await shot(page, `audit-${request}`);
-  await page.context().close();
+  await leave(page.context());
 }
 
 const browser = await launch(flags.chromium);
@@ -105,6 +105,6 @@ try {
   // What they come to does not hang on the language.
   if (flags.lang === "en") await kinds(browser, request);
 } finally {
-  await browser.close();
+  await leave(browser);
 }
 console.log(`${count()} passed, 0 failed`);

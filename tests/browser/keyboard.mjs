@@ -5,7 +5,7 @@
 // asks, and its head decides.
 
 import { open } from "./person.mjs";
-import { check, context, inParallel } from "./suite.mjs";
+import { check, context, inParallel, leave } from "./suite.mjs";
 
 /** WCAG 2.2, 1.4.11: what shows the focus stands out from what is beside it by this much. */
 const CONTRAST = 3;
@@ -81,7 +81,7 @@ export async function everyPage(browser, pages, people, { url }) {
     const page = await own.newPage();
     await open(page, one, url);
     await tour(page, `${one.name} ${look.theme}-${look.width}`);
-    await own.close();
+    await leave(own);
   });
   await inParallel(jobs);
 }
@@ -164,7 +164,7 @@ export async function cookies(browser, url, pages) {
     if (post === "") continue;
     const own = (await enter(browser, url, post)).context();
     found[post] = (await own.cookies()).filter((cookie) => !/^qipan_(lang|theme)$/.test(cookie.name));
-    await own.close();
+    await leave(own);
   }
   return found;
 }
@@ -192,7 +192,7 @@ export async function around(browser, { url }) {
   await page.keyboard.type("zj");
   await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
   check("by keyboard: Enter searches", new URL(page.url()).pathname === "/search");
-  await page.context().close();
+  await leave(page.context());
 }
 
 /** The keys of a list, which mean something only within it. */
@@ -217,7 +217,7 @@ export async function lists(browser, { url }) {
   await page.keyboard.press("j");
   await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
   check("by keyboard: Enter opens the row", new URL(page.url()).pathname === rows[1]);
-  await page.context().close();
+  await leave(page.context());
 }
 
 /** A department asks: from the catalog to the request. Gives its address. */
@@ -246,7 +246,7 @@ async function ask(browser, url) {
   await lead(page, ".submit button.primary");
   const request = new URL(page.url()).pathname;
   check("by keyboard: the request is submitted", /^\/requests\/zj-rsj\//.test(request), await page.locator("main").innerText());
-  await page.context().close();
+  await leave(page.context());
   return request;
 }
 
@@ -262,7 +262,7 @@ async function decide(browser, url, request) {
   await fill(page, { comment: "同意上报" });
   await lead(page, "button[name=outcome][value=Approve]");
   check("by keyboard: the head has approved", (await page.locator(".alert").count()) === 0 && (await page.locator(".banner.good").count()) > 0, await page.locator("main").innerText());
-  await page.context().close();
+  await leave(page.context());
 }
 
 /** A whole task of each side. */

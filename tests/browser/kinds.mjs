@@ -3,7 +3,7 @@
 
 import { approve, ask, ensure, field, flags, person, phase, run, submit, until, wayIn } from "./errand.mjs";
 import { led, send } from "./person.mjs";
-import { inParallel } from "./suite.mjs";
+import { inParallel, leave } from "./suite.mjs";
 
 const day = (days) => new Date(Date.now() + days * 864e5).toISOString().slice(0, 10);
 /** Who decides for a county's department, in the order of the chain. */
@@ -45,7 +45,7 @@ async function later(browser, request) {
   const quota = (path) => field("tenantquota", grant, path);
   const page = await person(browser, "county");
   const before = Number(quota(".status.admitted.requests\\.cpu"));
-  const change = await about(page, { type: "Change", grant, title: "农情监测加量", amounts: { "requests.cpu": String(before + 1) } });
+  const change = await about(page, { type: "Change", grant, title: "农情监测加量", amounts: { "amount-requests.cpu": String(before + 1) } });
   await delivered(browser, change, CHAIN, "the change is delivered");
   ensure(Number(quota(".status.admitted.requests\\.cpu")) === before + 1, "Change: the grant has the new size", quota(".status.admitted"));
   const end = day(200);
@@ -55,7 +55,7 @@ async function later(browser, request) {
   ensure(quota(".spec.lease.until") === end, "Renew: the grant lasts until then", quota(".spec.lease"));
   await released(browser, page, request, grant);
   ensure(quota(".status.admitted.requests\\.cpu") === "0", "Release: nothing is left of the grant", quota(".status.admitted"));
-  await page.context().close();
+  await leave(page.context());
 }
 
 /** A test: no project behind it, and its end comes with it. */
@@ -66,7 +66,7 @@ async function test(browser) {
   const grant = field("qreq", request, ".status.grants[0].grant");
   const end = field("tenantquota", grant, ".spec.lease.until");
   ensure(end > day(0) && end <= day(16), "Test: it ends by itself", end);
-  await page.context().close();
+  await leave(page.context());
 }
 
 /** An emergency: the platform's owner opens it, the others look at it afterwards. */
@@ -78,7 +78,7 @@ async function emergency(browser) {
   ensure(reviewed() === "Unknown", "Emergency: it is open before it is reviewed", reviewed());
   for (const post of ["county-head", "county-authority"]) await approve(browser, post, request, "情况属实");
   await until("Emergency: the review has passed", async () => reviewed() === "True" || reviewed());
-  await page.context().close();
+  await leave(page.context());
 }
 
 /** Each to its end. */

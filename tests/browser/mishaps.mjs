@@ -3,7 +3,7 @@
 
 import { execFileSync } from "node:child_process";
 import { led, send, signIn } from "./person.mjs";
-import { check, context } from "./suite.mjs";
+import { check, context, leave } from "./suite.mjs";
 
 const path = (page) => new URL(page.url()).pathname;
 const main = (page) => page.locator("main").innerText();
@@ -42,9 +42,8 @@ async function lost(browser, { url }) {
   await page.fill("#justification", WHY);
   const elsewhere = await person(browser, url, "county");
   await elsewhere.goto(`${url}/sessions`);
-  // It has been answered before its context goes: closing one that is being led on may never end.
   await led(elsewhere, () => elsewhere.locator("button[value=others]").click());
-  await elsewhere.context().close();
+  await leave(elsewhere.context());
   const answer = await led(page, () => page.click("form.pane button.primary"));
   check("a lost session: the form says so", answer.status() === 401, `${answer.status()} ${page.url()}`);
   const typed = await page.$$eval("section[aria-labelledby=typed] textarea", (texts) => texts.map((text) => text.value));
@@ -60,7 +59,7 @@ async function lost(browser, { url }) {
   await again.goto(`${url}${home}/items/cloud-host`);
   check("a lost session: the draft has what was saved before",
     (await again.inputValue("#count")) === "7" && (await again.inputValue("#namespace")) === `diu-${visit}` && (await again.isChecked("#place-1")));
-  await again.close();
+  await leave(again);
   return page;
 }
 
@@ -74,7 +73,7 @@ async function twoTabs(page, { url }, home) {
   check("two tabs: what the second typed stands", (await other.inputValue("#title")) === "第二页");
   await page.goto(`${url}${home}/basics`);
   check("two tabs: nothing was written over", (await page.inputValue("#title")) === "第一页");
-  await other.close();
+  await leave(other);
 }
 
 /** A page that is checked is overtaken by another tab, then submitted by two clicks, then gone back to. */
@@ -94,8 +93,8 @@ async function submit(page, settings) {
   await page.goto(`${url}${home}/check`);
   const other = await page.context().newPage();
   await other.goto(`${url}${home}/items/cloud-host`);
-  await send(other, { count: "2" });
-  await other.close();
+  await led(other, () => send(other, { count: "2" }));
+  await leave(other);
   const stale = await led(page, () => page.click(".submit button.primary"));
   check("a check that was overtaken is not submitted", stale.status() === 409 && stored(kubectl, title).length === 0, `${stale.status()} ${await main(page)}`);
   await page.goto(`${url}${home}/check`);
@@ -143,7 +142,7 @@ async function decision(browser, { url, kubectl }, { title, request }) {
   await page.goto(`${url}/requests`);
   await page.goBack();
   check("back to a decision: there is nothing to decide", (await page.locator(approve).count()) === 0, await main(page));
-  await page.context().close();
+  await leave(page.context());
 }
 
 /** All of them, one after another: each is a story of its own. */
@@ -151,5 +150,5 @@ export async function mishaps(browser, settings) {
   if (!settings.kubectl) return;
   const page = await lost(browser, settings);
   await decision(browser, settings, await submit(page, settings));
-  await page.context().close();
+  await leave(page.context());
 }

@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { lead, reach, tour } from "./keyboard.mjs";
 import { looks } from "./looks.mjs";
 import { led } from "./person.mjs";
-import { check, context, launch, result, timed } from "./suite.mjs";
+import { check, context, launch, leave, result, timed } from "./suite.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -54,7 +54,7 @@ async function pages(browser) {
     const page = await made.newPage();
     await page.goto(`${url}/sign-in`);
     await tour(page, `sign-in at a provider ${theme}`);
-    await made.close();
+    await leave(made);
   }
 }
 
@@ -79,7 +79,7 @@ async function byKeys(browser) {
   check("by keyboard: and back to the sign-in", path(page) === "/sign-in", page.url());
   await page.goto(`${url}/sessions`);
   check("by keyboard: nobody is signed in any more", path(page) === "/sign-in", page.url());
-  await page.context().close();
+  await leave(page.context());
 }
 
 /** The provider's administrator, by its own interface. */
@@ -107,8 +107,8 @@ async function ended(browser) {
   check("a session that the provider ended leads to the sign-in", is, page.url());
   await other.goto(`${url}/sessions`);
   check("nobody else's has ended", path(other) === "/sessions", other.url());
-  await page.context().close();
-  await other.context().close();
+  await leave(page.context());
+  await leave(other.context());
 }
 
 const browser = await launch(flags.chromium);
@@ -119,6 +119,6 @@ try {
 } catch (error) {
   check("the run came to its end", false, String(error.stack ?? error));
 } finally {
-  await browser.close();
+  await leave(browser);
 }
 process.exit(result() ? 0 : 1);

@@ -2,7 +2,7 @@
 
 import { alive } from "./hostile.mjs";
 import { open, signIn } from "./person.mjs";
-import { check, context, inParallel } from "./suite.mjs";
+import { check, context, inParallel, leave } from "./suite.mjs";
 
 /** Forms without a way to send them, and buttons that nothing but a script could give a meaning. */
 const useless = () => {
@@ -51,10 +51,10 @@ export async function withoutScripts(browser, pages, people, { url }) {
     const own = await context(browser, url, { width: 390, scripts: false, cookies: people[post] });
     const page = await own.newPage();
     for (const one of pages.filter((page) => page.post === post)) await visit(page, one, url);
-    await own.close();
+    await leave(own);
   });
   await inParallel(jobs);
   const own = await context(browser, url, { width: 390, scripts: false });
   await around(await signIn(await own.newPage(), url, "approver"), url);
-  await own.close();
+  await leave(own);
 }

@@ -4,7 +4,7 @@
 import { errors } from "./errors.mjs";
 import { HOSTILE } from "./hostile.mjs";
 import { send, signIn } from "./person.mjs";
-import { check, context } from "./suite.mjs";
+import { check, context, leave } from "./suite.mjs";
 
 // Names of namespaces are taken for good: another visit of the same province takes others.
 const visit = Date.now().toString(36).slice(-5);
@@ -131,7 +131,7 @@ async function work(browser, url) {
   made.orders = await operations.$$eval("tbody th a", (links) => links.map((link) => link.getAttribute("href")));
   await until(owner, `${url}/notifications`, "ol.told a");
   made.platforms = await platforms(approver, url);
-  for (const page of Object.values(people)) await page.context().close();
+  for (const page of Object.values(people)) await leave(page.context());
   return made;
 }
 

@@ -40,6 +40,13 @@ export async function inParallel(jobs, atOnce = 2) {
   await Promise.all(Array.from({ length: atOnce }, worker));
 }
 
+/** Closes a page, a context or the browser. Chromium may never say that one is closed which was being led on: it gets ten seconds. */
+export function leave(what) {
+  let alarm;
+  const late = new Promise((done) => { alarm = setTimeout(done, 10_000); });
+  return Promise.race([what.close(), late]).finally(() => clearTimeout(alarm));
+}
+
 /** No part takes longer; what waits for ever is a failure, with its name. */
 const PATIENCE = 15 * 60_000;
 

@@ -13,8 +13,9 @@ use crate::words::{Day, Zone};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(
     extend("x-kubernetes-validations" = [
-        { "rule": "self.type in ['New', 'Exception'] || self.items.all(i, has(i.grant) || self.type != 'Change' && has(i.delivered))", "message": "spec.application.items[].grant: a Change, Renew or Release names the TenantQuota that it is about, and a Renew or Release of what was delivered by hand the request and item of then, in delivered" },
-        { "rule": "self.type in ['Renew', 'Release'] || self.items.all(i, !has(i.delivered))", "message": "spec.application.items[].delivered: only what is renewed or released was delivered before; say product, size and count" },
+        { "rule": "self.type in ['New', 'Exception'] || self.items.all(i, has(i.grant) || has(i.delivered))", "message": "spec.application.items[].grant: a Change, Renew or Release names the TenantQuota that it is about, and where that was delivered by hand the request and item of then, in delivered" },
+        { "rule": "self.type in ['Change', 'Renew', 'Release'] || self.items.all(i, !has(i.delivered))", "message": "spec.application.items[].delivered: only what is changed, renewed or released was delivered before; say product, size and count" },
+        { "rule": "self.type == 'Change' || self.items.all(i, !has(i.delivered) || !has(i.product))", "message": "spec.application.items[].delivered: renewed or released is all of what was delivered by hand; leave out product, size and count" },
         { "rule": "self.type != 'Renew' || has(self.until)", "message": "spec.application.until: a Renew says until when" },
         { "rule": "self.type in ['Renew', 'Release'] || self.items.all(i, has(i.size) || has(i.resources) && i.resources.size() > 0)", "message": "spec.application.items[]: say product, size and count, or resources" },
         { "rule": "!has(self.until) || !has(self.from) || self.from <= self.until", "message": "spec.application.until: not before from" },
@@ -101,7 +102,7 @@ pub enum Environment {
     extend("x-kubernetes-validations" = [
         { "rule": "has(self.size) == has(self.count)", "message": "size and count go together" },
         { "rule": "!has(self.size) || has(self.product)", "message": "product: a size is one of a CloudProduct" },
-        { "rule": "!has(self.delivered) || !has(self.grant) && !has(self.product) && !has(self.size) && !(has(self.resources) && self.resources.size() > 0) && !(has(self.namespaces) && self.namespaces.size() > 0)", "message": "delivered: it stands for all of what was delivered by hand; leave out grant, product, size, count, resources and namespaces" },
+        { "rule": "!has(self.delivered) || !has(self.grant) && has(self.product) == has(self.size) && !(has(self.resources) && self.resources.size() > 0) && !(has(self.namespaces) && self.namespaces.size() > 0)", "message": "delivered: it names what was delivered by hand; leave out grant, resources and namespaces, and say product, size and count only where they change" },
         { "rule": "!(has(self.size) && has(self.resources) && self.resources.size() > 0)", "message": "say size and count, or resources, and not both" },
     ])
 )]
@@ -154,8 +155,9 @@ pub struct Item {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub grant: Option<String>,
-    /// What was delivered by hand and is renewed or released: all of that item. Its `WorkOrder` is given out to whoever runs
-    /// the platform; once a release of it is done its stock is free again.
+    /// What was delivered by hand and is changed, renewed or released. A Change says product, size and count as they are to
+    /// be, of the same product; once it is delivered, this item is what stands. A Renew or Release is of all of it. The
+    /// `WorkOrder` is given out to whoever runs the platform; once that is done the stock that it gives back is free again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<DeliveredItem>,
     /// The namespaces and their shares. One namespace without a share gets all of the item.

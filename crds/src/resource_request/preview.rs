@@ -228,7 +228,12 @@ pub fn preview(application: &Application, around: Around<'_>) -> Preview {
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     for item in &application.items {
         if let Some(named) = &item.delivered {
-            match again::judge(application, item, named, around) {
+            let judged = if application.type_ == ApplicationType::Change {
+                again::changed(application, (item, named), around, &mut counts)
+            } else {
+                again::judge(application, item, named, around)
+            };
+            match judged {
                 Ok((order, cost)) => {
                     preview.costs.push((item.name.clone(), cost));
                     preview.orders.push(order);

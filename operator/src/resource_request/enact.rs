@@ -179,21 +179,24 @@ impl Pass<'_> {
 
     fn order(&self, order: &Order, name: &str) -> Option<WorkOrder> {
         let item = self.item(&order.item)?;
-        // Of what is renewed or taken back the order says what it is, as it was asked for then.
+        let application = &self.request.spec.application;
+        // Of what is renewed or taken back the order says what it is, as it was asked for then; of a change what it is to be.
         let named = item.delivered.as_ref();
+        let changes = application.type_ == ApplicationType::Change;
         let what_it_is = named
+            .filter(|_| !changes)
             .and_then(|d| self.world.standing.get(d))
             .unwrap_or(item);
         let offering = self.offering(what_it_is);
         let days = self.delivery_days(what_it_is);
         let calendar = &self.world.calendar;
         let due = days.and_then(|d| calendar.due(day_of(self.now), u32::from(d)).ok());
-        let application = &self.request.spec.application;
         let what = offering.map_or(&item.name, |o| &o.spec.display_name.zh);
         let title = format!("{} · {what}", application.title);
         let spec = WorkOrderSpec {
             purpose: match (named, application.type_) {
                 (Some(_), ApplicationType::Release) => Purpose::Release,
+                (Some(_), ApplicationType::Change) => Purpose::Change,
                 (Some(_), _) => Purpose::Renewal,
                 (None, _) => Purpose::Fulfilment,
             },

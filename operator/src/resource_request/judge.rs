@@ -107,7 +107,8 @@ fn lost(pass: &Pass<'_>) -> Option<Verdict> {
     )
 }
 
-fn returned(pass: &Pass<'_>) -> Verdict {
+/// It was returned, by whom and why.
+pub(super) fn returned(pass: &Pass<'_>) -> Verdict {
     let mut decisions = pass.request.spec.decisions.iter().rev();
     let last = decisions.find(|d| d.outcome == DecisionOutcome::Return);
     let verdict = Verdict::no(Reason::Returned);

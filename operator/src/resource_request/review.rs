@@ -5,10 +5,10 @@ use crds::resource_request::chain::{StageState, StageStatus};
 use crds::resource_request::{DecisionOutcome, EventKind, Phase};
 use crds::tenant_quota::Lease;
 use crds::words::Day;
-use crds::{Reason, TenantQuota, Verdict};
+use crds::{ConditionStatus, Reason, TenantQuota, Verdict};
 use kube::ResourceExt as _;
 
-use super::{Pass, hold};
+use super::{Pass, hold, judge};
 use crate::runtime::Deed;
 
 impl Pass<'_> {
@@ -71,6 +71,12 @@ impl Pass<'_> {
         let Some(open) = after.iter().find(|s| s.done.is_none()) else {
             return Some(Verdict::yes(Reason::ReviewPassed).with("stages", after.len()));
         };
+        if open.state == StageState::Returned {
+            return Some(Verdict {
+                status: ConditionStatus::Unknown,
+                ..judge::returned(self)
+            });
+        }
         let of = open.of.as_deref().or(open.unit.as_deref());
         Some(
             Verdict::unknown(Reason::ReviewOpen)

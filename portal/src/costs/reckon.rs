@@ -144,7 +144,9 @@ pub fn lines<'a>(
                     if cleared.insert(key) {
                         end(&mut lines, there, day);
                     }
-                    there.push(lines.len());
+                    // What was delivered by hand stands under its last change from then on.
+                    let now = (namespace.clone(), stands(request, item));
+                    standing.entry(now).or_default().push(lines.len());
                     lines.push(line(request, item, products, (day, ends)));
                 }
                 ApplicationType::New | ApplicationType::Exception => {
@@ -157,12 +159,17 @@ pub fn lines<'a>(
     lines
 }
 
-/// Where an item stands: in its grant, or in the order that it was given out in.
+/// Where what an item is about stands: in its grant, or in the order that it was given out in.
 fn place(request: &ResourceRequest, item: &Item) -> String {
     let delivered = item.delivered.as_ref();
     let then = delivered.map(|d| work_order::name_of(&d.request, &d.item));
+    then.unwrap_or_else(|| stands(request, item))
+}
+
+/// Where an item that was delivered stands.
+fn stands(request: &ResourceRequest, item: &Item) -> String {
     let own = || work_order::name_of(&request.name_any(), &item.name);
-    item.grant.clone().or(then).unwrap_or_else(own)
+    item.grant.clone().unwrap_or_else(own)
 }
 
 /// Whether the operations provider could not do it: it is not there, or not taken back, and the sheet says so.
@@ -200,7 +207,7 @@ fn line(
     let offering = offering.or_else(|| product.map(|product| product.spec.offering.clone()));
     let project = request.spec.application.project.as_ref();
     Line {
-        grant: place(request, item),
+        grant: stands(request, item),
         tenant: tenant_of_namespace(&namespace)
             .unwrap_or_default()
             .to_owned(),

@@ -5,8 +5,11 @@ use askama::Template as _;
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use crds::ResourceRequest;
+
 use crds::resource_request::chain::StageState;
-use crds::resource_request::{Acceptance, Answer, Phase, Rating, Urging, Withdrawal};
+use crds::resource_request::{
+    Acceptance, Answer, Phase, Rating, ResourceRequestStatus, Urging, Withdrawal,
+};
 use http::{HeaderMap, StatusCode};
 use kube::ResourceExt as _;
 use serde_json::Value;
@@ -112,8 +115,9 @@ impl Act {
     /// Whether it is the time for it.
     fn is_due(self, request: &ResourceRequest) -> bool {
         let phase = super::phase(request);
+        let status = request.status.as_ref();
         match self {
-            Self::Answer => phase == Phase::Returned,
+            Self::Answer => status.is_some_and(ResourceRequestStatus::awaits_answer),
             Self::Accept => phase == Phase::Delivered,
             Self::Rate => phase == Phase::Accepted && request.spec.rating.is_empty(),
             Self::Urge => phase == Phase::Reviewing || (phase == Phase::Provisioning),

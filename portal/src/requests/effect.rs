@@ -259,8 +259,9 @@ pub fn called(wording: &Wording, ground: &Ground, application: &Application, ite
     let Some(found) = found else {
         return item.to_owned();
     };
-    // What was delivered by hand is called as it was asked for then.
+    // What was delivered by hand is called as it was asked for then, unless it becomes something else.
     let named = found.delivered.as_ref();
+    let named = named.filter(|_| found.product.is_none());
     let there = named.and_then(|named| ground.standing.get(named));
     service(wording, ground, there.unwrap_or(found))
 }

@@ -5,8 +5,10 @@ use crds::resource_request::ApplicationType;
 use crds::service_offering::ParameterKind;
 use kube::ResourceExt as _;
 
-use super::form::{AMOUNTS, Form, ItemForm, day};
+use super::form::{Form, ItemForm, day, stated};
+use super::steps::AMOUNT;
 use crate::fields::Wrong;
+use crate::figures::resource_word;
 use crate::ground::Ground;
 use crate::i18n::Lang;
 
@@ -169,16 +171,7 @@ fn of_catalog(lang: Lang, form: &Form, item: &ItemForm, ground: &Ground) -> Vec<
     if product.is_none_or(|p| !p.spec.sizes.iter().any(|s| s.name == item.size)) {
         wrongs.push(Wrong::new("place", lang.t("wrong.no-place")));
     }
-    let counted = item
-        .count
-        .parse::<u32>()
-        .is_ok_and(|n| (1..=10_000).contains(&n));
-    if !counted {
-        wrongs.push(Wrong::new(
-            "count",
-            lang.say("wrong.count", &[("value", &item.count)]),
-        ));
-    }
+    wrongs.extend(count(lang, &item.count).err());
     if product.is_some_and(|p| p.spec.fulfilment == Fulfilment::Automatic)
         && !is_name(&item.namespace)
     {
@@ -237,30 +230,68 @@ fn questions(lang: Lang, item: &ItemForm, ground: &Ground) -> Vec<Wrong> {
 fn of_grant(lang: Lang, form: &Form, item: &ItemForm, ground: &Ground) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
     let grant = ground.grants.iter().any(|g| g.name_any() == item.grant);
-    let delivery = || form.takes_deliveries() && ground.delivered(&item.grant).is_some();
-    if !grant && !delivery() {
+    let delivery = form.takes_deliveries() && ground.delivered(&item.grant).is_some();
+    if !grant && !delivery {
         wrongs.push(Wrong::new("grant", lang.t("wrong.no-grant")));
+    }
+    if delivery && form.states_count() {
+        wrongs.extend(of_delivery(lang, item, ground));
+        return wrongs;
+    }
+    if !item.count.is_empty() && form.states_count() {
+        wrongs.push(Wrong::new("count", lang.t("wrong.count-of-grant")));
     }
     if !form.states_amounts() {
         return wrongs;
     }
-    let mut stated = false;
-    for (name, _, _) in AMOUNTS {
-        let value = item.amounts.get(name).map_or("", String::as_str);
-        if value.is_empty() {
-            continue;
-        }
-        stated = true;
-        if value.parse::<u64>().is_err() {
-            let label = lang.t(&format!("resource.{name}")).to_owned();
-            wrongs.push(Wrong::new(
-                name,
-                lang.say("wrong.number", &[("field", &label), ("value", value)]),
-            ));
+    let can_be = stated(ground);
+    for (name, value) in &item.amounts {
+        let id = format!("{AMOUNT}{name}");
+        let label = resource_word(lang, name);
+        if !can_be.contains(name) {
+            let said = lang.say("wrong.not-held", &[("resource", &label)]);
+            wrongs.push(Wrong::new("grant", said));
+        } else if value.parse::<u64>().is_err() {
+            let said = lang.say("wrong.number", &[("field", &label), ("value", value)]);
+            wrongs.push(Wrong::new(&id, said));
         }
     }
-    if !stated {
-        wrongs.push(Wrong::new(AMOUNTS[0].0, lang.t("wrong.no-amount")));
+    if let (true, Some(first)) = (item.amounts.is_empty(), can_be.first()) {
+        let id = format!("{AMOUNT}{first}");
+        wrongs.push(Wrong::new(&id, lang.t("wrong.no-amount")));
+    }
+    wrongs
+}
+
+/// How many pieces.
+fn count(lang: Lang, text: &str) -> Result<u32, Wrong> {
+    let count = text.parse().ok().filter(|n| (1..=10_000).contains(n));
+    count.ok_or_else(|| Wrong::new("count", lang.say("wrong.count", &[("value", text)])))
+}
+
+/// What a change says of what was delivered by hand: a number of pieces, another than stands, and no amounts.
+fn of_delivery(lang: Lang, item: &ItemForm, ground: &Ground) -> Vec<Wrong> {
+    let mut wrongs = Vec::new();
+    let there = ground.delivered(&item.grant).map(|(_, there)| there);
+    let same = |count: u32| {
+        there.is_some_and(|there| {
+            let size = item.size.is_empty() || there.size.as_deref() == Some(&item.size);
+            size && there.count.unwrap_or(1) == count
+        })
+    };
+    match count(lang, &item.count) {
+        _ if item.count.is_empty() => {
+            wrongs.push(Wrong::new("count", lang.t("wrong.no-count")));
+        }
+        Err(wrong) => wrongs.push(wrong),
+        Ok(count) if same(count) => {
+            wrongs.push(Wrong::new("count", lang.t("wrong.same-count")));
+        }
+        Ok(_) => {}
+    }
+    if let Some(name) = item.amounts.keys().next() {
+        let id = format!("{AMOUNT}{name}");
+        wrongs.push(Wrong::new(&id, lang.t("wrong.amount-by-hand")));
     }
     wrongs
 }

@@ -1,6 +1,6 @@
 //! What somebody has written of an application so far, as they wrote it: kept as a draft, nothing of it lost by being wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crds::Quantity;
 use crds::resource_request::application::{
@@ -9,10 +9,11 @@ use crds::resource_request::application::{
 };
 use crds::tenant_quota::{FundingSource, LeafSpec};
 use crds::words::Day;
-use crds::{CloudProduct, ResourceList};
+use crds::{CloudProduct, ResourceList, resource_name};
 use kube::ResourceExt as _;
 use serde::{Deserialize, Serialize};
 
+use crate::figures::Unit;
 use crate::ground::Ground;
 
 /// Where money comes from, in the order of the form.
@@ -32,12 +33,37 @@ pub const REVIEWS: [ReviewKind; 4] = [
 ];
 /// How many funding shares the form asks for.
 pub const SHARES: usize = 3;
-/// The amounts that a change states, with the unit of the form and its suffix as Kubernetes writes it.
-pub const AMOUNTS: [(&str, &str, &str); 3] = [
-    ("requests.cpu", "", "cores"),
-    ("requests.memory", "G", "GB"),
-    ("requests.storage", "G", "GB"),
-];
+/// What every change can state, in the order of the form.
+const COMPARED: [&str; 3] = ["requests.cpu", "requests.memory", "requests.storage"];
+
+/// The unit that an amount of a resource is stated in, and its suffix as Kubernetes writes it.
+#[must_use]
+pub fn unit_of(resource: &str) -> (&'static str, &'static str) {
+    match Unit::of(resource, Quantity::ZERO) {
+        Unit::Cores => ("cores", ""),
+        Unit::Count => ("count", ""),
+        Unit::Decimal | Unit::Binary => ("GB", "G"),
+    }
+}
+
+/// The resources of which a change can state the amount: those that every platform is compared by, then what else the
+/// unit's grants hold.
+#[must_use]
+pub fn stated(ground: &Ground) -> Vec<String> {
+    let held = ground
+        .grants
+        .iter()
+        .flat_map(|grant| grant.spec.hard.0.keys());
+    let more: BTreeSet<_> = held
+        .filter_map(|name| resource_name::canonical(name).ok())
+        .filter(|name| !COMPARED.contains(&name.as_str()))
+        .collect();
+    COMPARED
+        .map(str::to_owned)
+        .into_iter()
+        .chain(more)
+        .collect()
+}
 
 /// An application as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,13 +247,19 @@ impl Form {
         )
     }
 
-    /// Whether a line may be about what was delivered by hand: that is renewed or given back, and never changed.
+    /// Whether a line may be about what was delivered by hand.
     #[must_use]
     pub const fn takes_deliveries(&self) -> bool {
         matches!(
             self.type_,
-            ApplicationType::Renew | ApplicationType::Release
+            ApplicationType::Change | ApplicationType::Renew | ApplicationType::Release
         )
+    }
+
+    /// Whether a line about what was delivered by hand says how much it is to be.
+    #[must_use]
+    pub const fn states_count(&self) -> bool {
+        matches!(self.type_, ApplicationType::Change)
     }
 
     /// Whether the project behind it must be named.
@@ -342,7 +374,12 @@ impl Form {
             return Some(of_product(form, product));
         }
         if let Some((named, there)) = ground.delivered(&form.grant) {
-            return Some(of_delivery(form, named, there));
+            let all = of_delivery(form, named, there);
+            return Some(if self.states_count() {
+                changed(form, there, all)
+            } else {
+                all
+            });
         }
         let grant = ground.grants.iter().find(|g| g.name_any() == form.grant)?;
         let resources = if self.states_amounts() {
@@ -387,6 +424,19 @@ fn of_delivery(form: &ItemForm, named: &DeliveredItem, there: &Item) -> Item {
     }
 }
 
+/// What was delivered by hand, as it is to be.
+fn changed(form: &ItemForm, there: &Item, all: Item) -> Item {
+    Item {
+        offering: there.offering.clone(),
+        product: there.product.clone(),
+        pool: there.pool.clone(),
+        size: some(&form.size).or_else(|| there.size.clone()),
+        count: Some(form.count.parse().unwrap_or(1)),
+        parameters: there.parameters.clone(),
+        ..all
+    }
+}
+
 fn of_product(form: &ItemForm, product: &CloudProduct) -> Item {
     let leaf = |name: String| LeafSpec {
         name,
@@ -419,10 +469,10 @@ fn of_product(form: &ItemForm, product: &CloudProduct) -> Item {
 /// The amounts that a change states.
 #[must_use]
 pub fn amounts(form: &ItemForm) -> ResourceList {
-    let stated = AMOUNTS.into_iter().filter_map(|(name, suffix, _)| {
-        let text = form.amounts.get(name).filter(|text| !text.is_empty())?;
+    let stated = form.amounts.iter().filter_map(|(name, text)| {
+        let (_, suffix) = unit_of(name);
         let quantity: Quantity = format!("{text}{suffix}").parse().ok()?;
-        Some((name.to_owned(), quantity))
+        Some((name.clone(), quantity))
     });
     ResourceList(stated.collect())
 }

@@ -24,7 +24,7 @@ use crate::forms::Fields;
 use crate::health::Health;
 use crate::live::Visit;
 use crate::page::Page;
-use crate::requests::effect::Effect;
+use crate::requests::effect::{Effect, called};
 use crate::requests::{self, words};
 
 /// One task.
@@ -308,17 +308,16 @@ fn told(open: &Open, field: &crate::fields::Field) -> String {
 fn item_answer(open: &Open, item: &super::ItemForm) -> String {
     let lang = open.lang();
     let application = open.form.application(&open.ground);
-    let place = application
-        .items
-        .iter()
-        .find(|i| i.name == item.name)
-        .map(|i| {
-            [
-                open.wording.platform(&i.platform),
-                words::zone(lang, i.zone),
-            ]
-            .join(lang.t("sentence.dot"))
-        });
+    let found = application.items.iter().find(|i| i.name == item.name);
+    let by_hand = found.filter(|i| i.delivered.is_some());
+    let by_hand = by_hand.map(|i| called(&open.wording, &open.ground, &application, &i.name));
+    let place = found.map(|i| {
+        [
+            open.wording.platform(&i.platform),
+            words::zone(lang, i.zone),
+        ]
+        .join(lang.t("sentence.dot"))
+    });
     let namespace =
         (!item.namespace.is_empty()).then(|| format!("{}-{}", open.form.tenant, item.namespace));
     let amounts = super::form::amounts(item);
@@ -326,6 +325,7 @@ fn item_answer(open: &Open, item: &super::ItemForm) -> String {
     let answers = item.parameters.values().filter(|a| !a.is_empty()).cloned();
     place
         .into_iter()
+        .chain(by_hand)
         .chain(amounts)
         .chain(namespace)
         .chain(answers)

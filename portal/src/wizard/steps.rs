@@ -6,9 +6,10 @@ use crds::service_offering::{Parameter, ParameterKind};
 use kube::ResourceExt as _;
 
 use super::check::Step;
-use super::form::{AMOUNTS, Form, ItemForm, ProjectForm, REVIEWS, SHARES, SOURCES};
+use super::form::{Form, ItemForm, ProjectForm, REVIEWS, SHARES, SOURCES, stated, unit_of};
 use super::places;
 use crate::fields::{Choice, Field, Group, Input};
+use crate::figures::resource_word;
 use crate::forms::Fields;
 use crate::ground::Ground;
 use crate::health::Wording;
@@ -340,6 +341,9 @@ fn question(lang: Lang, item: &ItemForm, parameter: &Parameter) -> Field {
     }
 }
 
+/// What the fields of new amounts begin with; the resource follows.
+pub const AMOUNT: &str = "amount-";
+
 fn of_grant(wording: &Wording, form: &Form, item: &ItemForm, ground: &Ground) -> Vec<Field> {
     let lang = wording.lang;
     let grants = ground.grants.iter().map(|grant| {
@@ -383,17 +387,56 @@ fn of_grant(wording: &Wording, form: &Form, item: &ItemForm, ground: &Ground) ->
             .required(),
     ];
     if form.states_amounts() {
-        fields.extend(AMOUNTS.into_iter().map(|(name, _, unit)| {
-            let value = item.amounts.get(name).map_or("", String::as_str);
-            let mut field = Field::new(lang, name, "new-amount", Input::Number)
+        fields.extend(stated(ground).into_iter().map(|name| {
+            let value = item.amounts.get(&name).map_or("", String::as_str);
+            let (unit, _) = unit_of(&name);
+            let id = format!("{AMOUNT}{name}");
+            let mut field = Field::new(lang, &id, "new-amount", Input::Number)
                 .with(value)
                 .unit(lang.t(&format!("form-unit.{unit}")))
                 .most(12);
-            let word = lang.t(&format!("resource.{name}")).to_owned();
+            let word = resource_word(lang, &name);
             field.label = lang.say("field.new-amount-of", &[("resource", &word)]);
             field
         }));
     }
+    if form.states_count() && !ground.standing.is_empty() {
+        fields.extend(of_change(lang, item, ground));
+    }
+    fields
+}
+
+/// What a change says of what was delivered by hand: how many it is to be, and of which size where there are several.
+fn of_change(lang: Lang, item: &ItemForm, ground: &Ground) -> Vec<Field> {
+    let there = ground.delivered(&item.grant).map(|(_, there)| there);
+    let product = there.and_then(|there| ground.product(there.product.as_deref()?));
+    let sizes = product.map_or(&[][..], |product| &product.spec.sizes);
+    let mut fields = Vec::new();
+    if let (Some(there), true) = (there, sizes.len() > 1) {
+        let offering = there.offering.as_deref();
+        let offering = offering.and_then(|name| ground.offering(name));
+        let choices = sizes.iter().map(|size| {
+            let mut known = offering.iter().flat_map(|o| &o.spec.sizes);
+            let known = known.find(|s| s.name == size.name);
+            let word = known.map_or(size.name.as_str(), |s| {
+                s.display_name.in_language(lang.code())
+            });
+            Choice::new(size.name.clone(), word.to_owned())
+        });
+        let chosen = if item.size.is_empty() {
+            there.size.as_deref().unwrap_or_default()
+        } else {
+            &item.size
+        };
+        fields.push(
+            Field::new(lang, "size", "new-size", Input::Radio(choices.collect())).with(chosen),
+        );
+    }
+    fields.push(
+        Field::new(lang, "count", "new-count", Input::Number)
+            .with(&item.count)
+            .most(5),
+    );
     fields
 }
 
@@ -402,19 +445,24 @@ pub fn take_item(item: &mut ItemForm, fields: &Fields) {
     let place = fields.get("place");
     let (product, size) = place.split_once('/').unwrap_or_default();
     product.clone_into(&mut item.product);
+    // A change of what was delivered by hand names the size alone.
+    let size = if place.is_empty() {
+        fields.get("size")
+    } else {
+        size
+    };
     size.clone_into(&mut item.size);
     fields.get("count").clone_into(&mut item.count);
     fields.get("namespace").clone_into(&mut item.namespace);
     fields.get("grant").clone_into(&mut item.grant);
-    let answers = fields
-        .0
-        .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix("answer-")?, value)));
-    item.parameters = answers
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+    let all_of = |prefix: &'static str| {
+        let named = fields.0.iter();
+        let named =
+            named.filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value)));
+        named.map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+    };
+    item.parameters = all_of("answer-").collect();
+    item.amounts = all_of(AMOUNT)
+        .filter(|(_, text)| !text.is_empty())
         .collect();
-    let amounts = AMOUNTS
-        .into_iter()
-        .map(|(name, _, _)| (name.to_owned(), fields.get(name).to_owned()));
-    item.amounts = amounts.filter(|(_, text)| !text.is_empty()).collect();
 }

@@ -239,7 +239,7 @@ async fn who_may_ask_for_no_unit_is_told_whom_to_ask() {
 }
 
 #[tokio::test]
-async fn what_was_delivered_by_hand_is_offered_for_release_by_its_service_and_never_for_a_change() {
+async fn what_was_delivered_by_hand_is_offered_by_its_service_for_release_renewal_and_change() {
     let mut objects = province();
     objects.push(json!({
         "apiVersion": "qipan.dev/v1alpha1", "kind": "ResourceRequest",
@@ -258,7 +258,7 @@ async fn what_was_delivered_by_hand_is_offered_for_release_by_its_service_and_ne
     }));
     let dir = tempfile::TempDir::new().unwrap();
     let browser = with_objects(&dir, &objects, anything, "owner").await;
-    for (kind, offered) in [("Release", true), ("Renew", true), ("Change", false)] {
+    for kind in ["Release", "Renew", "Change"] {
         let (_, _, page) = browser.get("/requests/new").await;
         let form = format!(
             "classified=no&tenant=renshe&type={kind}&environment=Test&token={}",
@@ -268,14 +268,27 @@ async fn what_was_delivered_by_hand_is_offered_for_release_by_its_service_and_ne
         assert_eq!(status, StatusCode::SEE_OTHER, "{page}");
         let line = format!("{draft}/items/new");
         let (_, _, page) = browser.get(&line).await;
-        assert_eq!(
-            page.contains("人工交付，申请rs-yuming"),
-            offered,
-            "{kind}: {page}"
-        );
-        let (status, _, page) = fill(&browser, &line, "grant=rs-yuming/ym").await;
-        let taken = status == StatusCode::SEE_OTHER;
-        assert_eq!(taken, offered, "{kind}: {page}");
+        assert!(page.contains("人工交付，申请rs-yuming"), "{kind}: {page}");
+        let mut fields = "grant=rs-yuming/ym".to_owned();
+        if kind == "Change" {
+            for (wrong, why) in [
+                ("", "请填写人工交付资源调整后的数量"),
+                ("&count=1", "没有变更内容"),
+                ("&count=0", "请填1到10000的整数"),
+                ("&count=3&amount-requests.cpu=4", "此项仅用于配额"),
+            ] {
+                let (status, _, page) = fill(&browser, &line, &format!("{fields}{wrong}")).await;
+                assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+                assert!(page.contains(why), "{wrong}: {page}");
+            }
+            fields.push_str("&count=3");
+        }
+        let (status, _, page) = fill(&browser, &line, &fields).await;
+        assert_eq!(status, StatusCode::SEE_OTHER, "{kind}: {page}");
+        if kind == "Change" {
+            let (_, _, page) = browser.get(&format!("{draft}/check")).await;
+            assert!(page.contains("政务域名 × 3"), "{page}");
+        }
         if kind == "Release" {
             let (_, _, page) = browser.get(&format!("{draft}/check")).await;
             assert!(
@@ -311,10 +324,10 @@ async fn an_exception_may_make_a_grant_larger_and_says_by_how_much() {
     );
     let (_, _, page) = fill(&browser, &line, "grant=shebao").await;
     assert!(
-        page.contains("href=\"#requests.cpu\""),
+        page.contains("href=\"#amount-requests.cpu\""),
         "it says how much: {page}"
     );
-    let (status, _, page) = fill(&browser, &line, "grant=shebao&requests.cpu=200").await;
+    let (status, _, page) = fill(&browser, &line, "grant=shebao&amount-requests.cpu=200").await;
     assert_eq!(status, StatusCode::SEE_OTHER, "{page}");
     let (_, _, page) = browser.get(&format!("{draft}/check")).await;
     assert!(
@@ -327,4 +340,37 @@ async fn an_exception_may_make_a_grant_larger_and_says_by_how_much() {
         StatusCode::UNPROCESSABLE_ENTITY,
         "no such grant: {page}"
     );
+}
+
+#[tokio::test]
+async fn a_change_states_every_resource_that_the_units_grants_hold_and_no_other() {
+    let mut objects = province();
+    let grants = objects.iter_mut();
+    for grant in grants.filter(|object| object["kind"] == "TenantQuota") {
+        if grant["metadata"]["name"] == "shebao" {
+            grant["spec"]["hard"]["requests.nvidia.com/gpu"] = "4".into();
+            grant["spec"]["hard"]["ssd.storageclass.storage.k8s.io/requests.storage"] = "2T".into();
+        }
+    }
+    let dir = tempfile::TempDir::new().unwrap();
+    let browser = with_objects(&dir, &objects, anything, "owner").await;
+    let (_, _, page) = browser.get("/requests/new").await;
+    let begin = format!(
+        "classified=no&tenant=renshe&type=Change&environment=Production&token={}",
+        token(&page)
+    );
+    let (_, home, _) = browser.send("/requests/new", &begin).await;
+    let line = format!("{home}/items/new");
+    let (_, _, page) = browser.get(&line).await;
+    assert!(page.contains("requests.nvidia.com/gpu"), "{page}");
+    let refused = fill(&browser, &line, "grant=shebao&amount-pods=5").await;
+    assert_eq!(refused.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.2.contains("没有容器组"), "{}", refused.2);
+    let stated = "grant=shebao&amount-requests.nvidia.com/gpu=6\
+                  &amount-ssd.storageclass.storage.k8s.io/requests.storage=3000";
+    let (status, _, page) = fill(&browser, &line, stated).await;
+    assert_eq!(status, StatusCode::SEE_OTHER, "{page}");
+    let (_, _, page) = browser.get(&format!("{home}/check")).await;
+    assert!(page.contains("requests.nvidia.com/gpu"), "{page}");
+    assert!(page.contains("3,000 GB"), "{page}");
 }

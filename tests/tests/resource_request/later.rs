@@ -5,11 +5,11 @@ use anyhow::ensure;
 use crds::resource_request::Phase;
 use crds::resource_request::course::Why;
 use crds::work_order::Purpose;
-use crds::{CloudProduct, ConditionType, WorkOrder};
+use crds::{CloudProduct, ConditionType, ResourceRequest, WorkOrder};
 use harness::eventually;
 use harness::world::SOON;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::province::{NODE, Story, application, cpu, settle_unit, unit};
@@ -193,6 +193,71 @@ async fn what_was_delivered_by_hand_is_renewed_then_taken_back_and_given_out_aga
     taken("jd-shougong", 1).await;
     let twice = Story::submit(world, "shougong-a", "zai", &again("Release", "td")).await;
     twice.says("NotDelivered").await;
+}
+
+#[tokio::test]
+async fn what_was_delivered_by_hand_becomes_more_then_fewer() {
+    let world = world().await;
+    settle_unit(world, "shougong-c").await;
+    let mut product = by_hand("jd-shougong-c");
+    product["spec"]["stock"] = json!(3);
+    world.put(&product).await.unwrap();
+    let first = Story::submit(world, "shougong-c", "kai", &one_of("jd-shougong-c")).await;
+    first.approve().await;
+    first.work("kai-td", "Done", "已开通").await;
+    first.reaches(Phase::Delivered).await;
+    let becomes = |from: &str, count: u32| {
+        let mut asked = one_of("jd-shougong-c");
+        asked["type"] = json!("Change");
+        asked["items"][0]["count"] = json!(count);
+        asked["items"][0]["delivered"] = json!({ "request": from, "item": "td" });
+        asked
+    };
+    let refused = Story::submit(world, "shougong-c", "duo", &becomes("kai", 4)).await;
+    let why = refused.says("StockExhausted").await;
+    assert!(why.contains("2 are left (stock 3, taken 1)"), "{why}");
+    let more = Story::submit(world, "shougong-c", "zeng", &becomes("kai", 3)).await;
+    more.turn_of("UnitHead").await;
+    taken("jd-shougong-c", 3).await;
+    more.approve().await;
+    more.reaches(Phase::Provisioning).await;
+    let orders: Api<WorkOrder> = Api::namespaced(world.hub().await.unwrap(), "qp-shougong-c");
+    let order = orders.get("zeng-td").await.unwrap().spec;
+    assert_eq!((order.purpose, order.count), (Purpose::Change, Some(3)));
+    // What is being changed is not there for another change, and what was changed stands no more under its old name.
+    let twice = Story::submit(world, "shougong-c", "you", &becomes("kai", 2)).await;
+    twice.says("NotDelivered").await;
+    more.work("zeng-td", "Done", "已扩容").await;
+    more.reaches(Phase::Delivered).await;
+    taken("jd-shougong-c", 3).await;
+    twice.says("NotDelivered").await;
+    let fewer = Story::submit(world, "shougong-c", "jian", &becomes("zeng", 1)).await;
+    fewer.approve().await;
+    fewer.work("jian-td", "Done", "已收回2条").await;
+    fewer.reaches(Phase::Delivered).await;
+    taken("jd-shougong-c", 1).await;
+    // The rules of the kind itself.
+    let mut all = becomes("jian", 1);
+    let requests: Api<ResourceRequest> =
+        Api::namespaced(world.hub().await.unwrap(), "qp-shougong-c");
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    for (kind, why) in [
+        ("Release", "leave out product, size and count"),
+        ("New", "only what is changed, renewed or released"),
+    ] {
+        all["type"] = json!(kind);
+        let request = json!({
+            "apiVersion": "qipan.dev/v1alpha1", "kind": "ResourceRequest",
+            "metadata": { "name": "falsch", "namespace": "qp-shougong-c" },
+            "spec": { "classified": false, "applicant": "x", "application": all },
+        });
+        let request = serde_json::from_value(request).unwrap();
+        let refused = requests.create(&dry, &request).await.unwrap_err();
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -1,20 +1,17 @@
-//! What was delivered by hand earlier, and is to be renewed or given back.
+//! What was delivered by hand earlier, and is to be changed, renewed or given back.
+
+use std::collections::BTreeMap;
 
 use super::super::application::{Application, ApplicationType, DeliveredItem, Item};
-use super::{Around, Order};
+use super::{Around, Order, item};
 use crate::condition::Verdict;
 use crate::money::Money;
 use crate::quantity::ResourceList;
 use crate::reason::Reason;
 use crate::resource_name;
 
-/// The work that it takes, and what it costs a month from then on; `None` where the price is unknown.
-pub(super) fn judge(
-    application: &Application,
-    item: &Item,
-    named: &DeliveredItem,
-    around: Around<'_>,
-) -> Result<(Order, Option<Money>), Verdict> {
+/// What stands of what an item names, there where the item says.
+fn there<'a>(item: &Item, named: &DeliveredItem, around: Around<'a>) -> Result<&'a Item, Verdict> {
     let on = |reason| {
         let verdict = Verdict::no(reason).with("item", &item.name);
         verdict
@@ -28,6 +25,52 @@ pub(super) fn judge(
             .with("platform", &there.platform)
             .with("zone", there.zone));
     }
+    match (&item.product, &there.product) {
+        (Some(wanted), Some(product)) if wanted != product => Err(on(Reason::DeliveredOther)
+            .with("product", product)
+            .with("wanted", wanted)),
+        _ => Ok(there),
+    }
+}
+
+/// How many of its product stand already of what a change names.
+pub(super) fn standing(item: &Item, around: Around<'_>) -> u32 {
+    let named = item.delivered.as_ref();
+    let there = named.and_then(|named| around.standing.get(named));
+    there.map_or(0, |there| there.count.unwrap_or(1))
+}
+
+/// Whether an item only makes fewer of what was delivered by hand.
+pub(super) fn shrinks(item: &Item, around: Around<'_>) -> bool {
+    let named = item.delivered.as_ref();
+    let there = named.and_then(|named| around.standing.get(named));
+    there.is_some_and(|there| there.size == item.size && item.count <= there.count)
+}
+
+/// The work that a change takes, which says what it is to be, and what it costs a month from then on.
+pub(super) fn changed<'a>(
+    application: &Application,
+    (item, named): (&'a Item, &DeliveredItem),
+    around: Around<'_>,
+    counts: &mut BTreeMap<&'a str, u32>,
+) -> Result<(Order, Option<Money>), Verdict> {
+    there(item, named, around)?;
+    let judged = item::judge(application, item, around, counts)?;
+    let order = Order {
+        item: item.name.clone(),
+        resources: judged.amount,
+    };
+    Ok((order, judged.cost))
+}
+
+/// The work that a renewal or a release takes, and what it costs a month from then on; `None` where the price is unknown.
+pub(super) fn judge(
+    application: &Application,
+    item: &Item,
+    named: &DeliveredItem,
+    around: Around<'_>,
+) -> Result<(Order, Option<Money>), Verdict> {
+    let there = there(item, named, around)?;
     let mut products = around.products.iter();
     let product = products.find(|p| p.metadata.name == there.product);
     let sizes = product.into_iter().flat_map(|p| &p.spec.sizes);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::application::{Application, ApplicationType, Item};
-use super::{Around, may_grow};
+use super::{Around, again, may_grow};
 use crate::cloud_platform::CloudPlatform;
 use crate::cloud_product::{CloudProduct, Fulfilment};
 use crate::condition::Verdict;
@@ -37,7 +37,7 @@ pub(super) fn judge<'a>(
     let gives_back = matches!(
         application.type_,
         ApplicationType::Renew | ApplicationType::Release
-    );
+    ) || again::shrinks(item, around);
     let product = item.product.as_deref().map(|name| {
         let mut products = around.products.iter();
         let found = products.find(|p| p.metadata.name.as_deref() == Some(name));
@@ -147,7 +147,11 @@ fn stock<'a>(
         return Ok(());
     };
     let asked = counts.entry(key).or_insert(0);
-    *asked = asked.saturating_add(item.count.unwrap_or(1));
+    let more = item
+        .count
+        .unwrap_or(1)
+        .saturating_sub(again::standing(item, around));
+    *asked = asked.saturating_add(more);
     let Some(stock) = product.spec.stock else {
         return Ok(());
     };

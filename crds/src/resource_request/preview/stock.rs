@@ -44,7 +44,22 @@ fn has_failed(request: &ResourceRequest, item: &Item) -> bool {
     entries.any(|e| e.failed && e.work_order.as_ref() == Some(&order))
 }
 
-/// Whether a release names an item that was delivered by hand.
+/// Whether a request takes back what was delivered by hand, or makes something else of it.
+fn takes_over(request: &ResourceRequest) -> bool {
+    matches!(
+        request.spec.application.type_,
+        ApplicationType::Release | ApplicationType::Change
+    )
+}
+
+/// Whether something of what stood is no more: a release that was carried out, or a change of what was delivered by hand.
+fn has_ended(request: &ResourceRequest) -> bool {
+    let status = request.status.as_ref();
+    let delivered = || status.is_some_and(|s| s.delivery.is_some());
+    gave_back(request) || request.spec.application.type_ == ApplicationType::Change && delivered()
+}
+
+/// Whether a release or a change names an item that was delivered by hand.
 fn names(release: &ResourceRequest, request: &ResourceRequest, item: &Item) -> bool {
     let name = request.metadata.name.as_ref();
     let mut items = release.spec.application.items.iter();
@@ -59,8 +74,8 @@ fn names(release: &ResourceRequest, request: &ResourceRequest, item: &Item) -> b
 /// What was delivered by hand, by request and item.
 pub type Standing = BTreeMap<DeliveredItem, Item>;
 
-/// What was delivered by hand to a unit and nobody has given back, or is giving back now but `me`: what it may renew or
-/// release. `requests` are the unit's.
+/// What was delivered by hand to a unit and nobody has given back or changed, or is about to but `me`: what it may change,
+/// renew or release. `requests` are the unit's.
 #[must_use]
 pub fn standing<'a>(
     requests: impl Iterator<Item = &'a ResourceRequest> + Clone,
@@ -70,7 +85,7 @@ pub fn standing<'a>(
         let gone = matches!(phase(r), Phase::Rejected | Phase::Withdrawn);
         let mine = me.is_some() && r.metadata.name.as_deref() == me;
         let runs = is_held(r) && !gone && !mine;
-        r.spec.application.type_ == ApplicationType::Release && runs
+        takes_over(r) && runs
     });
     let releases: Vec<_> = releases.collect();
     let mut standing = Standing::new();
@@ -118,12 +133,28 @@ fn is_released(request: &ResourceRequest, item: &Item, releases: &[&ResourceRequ
             && item.grant.as_ref().is_none_or(|named| *named == g.grant)
     });
     let Some(became) = became else { return false };
-    releases.iter().any(|release| {
+    let of_grants = releases.iter().filter(|release| gave_back(release));
+    of_grants.into_iter().any(|release| {
         let mut items = release.spec.application.items.iter();
         release.metadata.namespace == request.metadata.namespace
             && order(release) > order(request)
             && items.any(|i| i.grant.as_ref() == Some(&became.grant))
     })
+}
+
+/// How many stand of what a change names, until it is carried out: they are counted there where they were given out.
+fn changed(request: &ResourceRequest, item: &Item, requests: &[&ResourceRequest]) -> u32 {
+    let Some(named) = item.delivered.as_ref().filter(|_| !has_ended(request)) else {
+        return 0;
+    };
+    let mut requests = requests.iter();
+    let then = requests.find(|r| {
+        r.metadata.namespace == request.metadata.namespace
+            && r.metadata.name.as_ref() == Some(&named.request)
+    });
+    let mut items = then.iter().flat_map(|r| &r.spec.application.items);
+    let there = items.find(|i| i.name == named.item);
+    there.map_or(0, |there| there.count.unwrap_or(1))
 }
 
 /// How many of each product others have taken: who holds its capacity or was delivered, and who came before; what was released
@@ -135,7 +166,7 @@ pub fn taken<'a>(
 ) -> BTreeMap<String, u32> {
     let requests: Vec<&ResourceRequest> = requests.collect();
     let mine = me.map(order);
-    let releases: Vec<_> = requests.iter().copied().filter(|r| gave_back(r)).collect();
+    let releases: Vec<_> = requests.iter().copied().filter(|r| has_ended(r)).collect();
     let mut taken = BTreeMap::new();
     for request in requests.iter().copied() {
         let gone = matches!(phase(request), Phase::Rejected | Phase::Withdrawn);
@@ -151,7 +182,9 @@ pub fn taken<'a>(
                 && !is_released(request, item, &releases)
                 && !has_failed(request, item)
             {
-                *taken.entry(product.clone()).or_insert(0) += item.count.unwrap_or(1);
+                let stands = changed(request, item, &requests);
+                let more = item.count.unwrap_or(1).saturating_sub(stands);
+                *taken.entry(product.clone()).or_insert(0) += more;
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::runtime::Right;
 use crds::resource_request::course::Why;
+use crds::work_order::Purpose;
 
 /// A service of which one is made of so many cores, delivered by Qipan.
 fn machines(world: &mut World, cores: u32, stock: u32) {
@@ -178,10 +179,16 @@ fn a_test_that_goes_into_production_is_recorded_as_that_and_ends_no_more() {
 }
 
 #[test]
-fn what_was_delivered_by_hand_is_taken_back_by_an_order_that_says_what_it_is() {
-    for (kind, purpose) in [
-        ("Release", crds::work_order::Purpose::Release),
-        ("Renew", crds::work_order::Purpose::Renewal),
+fn what_was_delivered_by_hand_is_changed_or_taken_back_by_an_order_that_says_what_it_is() {
+    for (kind, purpose, more, count) in [
+        ("Release", Purpose::Release, json!({}), 2),
+        ("Renew", Purpose::Renewal, json!({}), 2),
+        (
+            "Change",
+            Purpose::Change,
+            json!({ "offering": "yuming", "product": "zj-yuming", "size": "unit", "count": 5 }),
+            5,
+        ),
     ] {
         let items = json!([{ "name": "ym", "offering": "yuming", "platform": "zj", "zone": "Extranet",
                              "product": "zj-yuming", "size": "unit", "count": 2 }]);
@@ -190,9 +197,11 @@ fn what_was_delivered_by_hand_is_taken_back_by_an_order_that_says_what_it_is() {
         story.settle();
         story.approve();
         story.work("r1-ym", "Done");
+        let mut item = json!({ "name": "ym", "platform": "zj", "zone": "Extranet", "delivered": { "request": "r1", "item": "ym" } });
+        let item_more = more.as_object().unwrap().clone();
+        item.as_object_mut().unwrap().extend(item_more);
         let mut back = Story::of(&json!({
-            "type": kind, "environment": "Production", "until": "2026-12-31",
-            "items": [{ "name": "ym", "platform": "zj", "zone": "Extranet", "delivered": { "request": "r1", "item": "ym" } }],
+            "type": kind, "environment": "Production", "until": "2026-12-31", "items": [item],
         }));
         catalog(&mut back.world, 5);
         back.request.metadata.name = Some("r2".into());
@@ -202,7 +211,7 @@ fn what_was_delivered_by_hand_is_taken_back_by_an_order_that_says_what_it_is() {
         assert_eq!(back.phase(), Phase::Reviewing, "people decide on it");
         back.approve();
         let order = back.world.orders[0].spec.clone();
-        assert_eq!((order.purpose, order.count), (purpose, Some(2)));
+        assert_eq!((order.purpose, order.count), (purpose, Some(count)));
         assert_eq!(order.product.as_deref(), Some("zj-yuming"));
         assert_eq!(order.delivered.unwrap().request, "r1");
         assert_eq!(order.until.unwrap().to_string(), "2026-12-31");

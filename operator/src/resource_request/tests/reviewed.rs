@@ -28,6 +28,34 @@ fn in_an_emergency_it_is_opened_at_once_and_reviewed_afterwards() {
     assert_eq!(story.phase(), Phase::Delivered);
 }
 
+#[test]
+fn a_return_in_the_review_waits_for_an_answer_and_ends_nothing() {
+    let mut story = Story::of(&json!({ "environment": "Emergency" }));
+    story.settle();
+    story.decide("PlatformOwner", "shi-1", "Approve");
+    story.decide("UnitHead", "tou", "Return");
+    let status = story.status();
+    assert!(status.awaits_answer());
+    assert_eq!(story.phase(), Phase::Delivered, "it goes on meanwhile");
+    let said = status.conditions.get(ConditionType::Reviewed).unwrap();
+    assert_eq!(
+        (
+            said.status,
+            said.reason.as_str(),
+            said.params["by"].as_str()
+        ),
+        (ConditionStatus::Unknown, "Returned", "tou")
+    );
+    assert_eq!(last_day(&story), None, "nothing ends");
+    story.append("answers", json!({ "by": "shen", "comment": "a" }));
+    assert!(!story.status().awaits_answer());
+    story.decide("UnitHead", "tou", "Approve");
+    story.decide("Authority", "ke", "Approve");
+    let status = story.status();
+    let said = status.conditions.get(ConditionType::Reviewed).unwrap();
+    assert_eq!(said.reason, "ReviewPassed");
+}
+
 fn last_day(story: &Story) -> Option<String> {
     let lease = story.world.grants[0].spec.lease.as_ref();
     lease.map(|l| l.until.to_string())

@@ -187,6 +187,18 @@ fn what_was_delivered_by_hand_costs_until_it_is_taken_back() {
             .to_string()
     };
     assert_eq!(of(&[new.clone(), back.clone()]), "10.00");
+    // A change takes its place, and is what is taken back after it.
+    let mut more = vm(None, "s", 3);
+    more["delivered"] = json!({ "request": "r", "item": "vm" });
+    let more = request("c", "Change", &more, "2026-11-11T01:00:00Z", None);
+    assert_eq!(of(&[new.clone(), more.clone()]), "70.00");
+    let last = json!({ "name": "vm", "platform": "zj", "zone": "Extranet", "delivered": { "request": "c", "item": "vm" } });
+    let last = request("y", "Release", &last, "2026-11-21T01:00:00Z", None);
+    assert_eq!(
+        of(&[new.clone(), more, last]),
+        "40.00",
+        "10 days of one, 10 of three"
+    );
     // What could not be taken back goes on, what could not be delivered costs nothing.
     let failed = |mut request: ResourceRequest| {
         let order = format!("{}-vm", request.name_any());

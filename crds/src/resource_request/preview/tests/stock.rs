@@ -96,6 +96,77 @@ fn what_was_delivered_by_hand_is_renewed_or_given_back_by_its_name() {
     );
 }
 
+/// The change that makes another number of what was delivered by hand.
+fn changed(count: u32, phase: &str, failed: bool) -> ResourceRequest {
+    let mut request = again("Change", phase, failed);
+    let item = &mut request.spec.application.items[0];
+    let there = &by_hand("Delivered", false).spec.application.items[0];
+    item.offering.clone_from(&there.offering);
+    item.product.clone_from(&there.product);
+    item.pool.clone_from(&there.pool);
+    item.size.clone_from(&there.size);
+    item.parameters.clone_from(&there.parameters);
+    item.count = Some(count);
+    request
+}
+
+#[test]
+fn what_was_delivered_by_hand_becomes_more_or_less_of_the_same() {
+    let mut world = World::new();
+    world.products[0].spec.fulfilment = Fulfilment::WorkOrder;
+    world.products[0].spec.stock = Some(6);
+    let there = by_hand("Delivered", false);
+    world.standing = standing(std::iter::once(&there), None);
+    world.taken = taken(std::iter::once(&there), None);
+    let asks = |count| changed(count, "Submitted", false).spec.application;
+    let six = world.preview(&asks(6));
+    assert_eq!((six.problems.len(), six.changes.len()), (0, 0));
+    assert_eq!(six.orders[0].resources, list("12", "24Gi"), "all of it");
+    assert_eq!(six.monthly(), "723".parse().ok(), "for six");
+    let refused = world.refusal(&asks(7));
+    assert_eq!(
+        refused.reason,
+        Reason::StockExhausted,
+        "only 2 more are left"
+    );
+    // Fewer may be had also where there is nothing more to have.
+    world.products[0].spec.withdrawn = true;
+    world.platforms[0].spec.expansion = Expansion::Frozen;
+    assert_eq!(world.preview(&asks(1)).problems, []);
+    let refused = world.refusal(&asks(5));
+    assert_eq!(refused.reason, Reason::ProductWithdrawn);
+    world.products[0].spec.withdrawn = false;
+    assert_eq!(world.refusal(&asks(5)).reason, Reason::PlatformFrozen);
+    let mut other = asks(2);
+    other.items[0].product = Some("zj-gpu".into());
+    let refused = world.refusal(&other);
+    assert_eq!(refused.reason, Reason::DeliveredOther);
+    assert!(!refused.message().contains('?'), "{}", refused.message());
+    let standing = |requests: &[ResourceRequest]| {
+        let all = standing(requests.iter(), None);
+        let all = all
+            .iter()
+            .map(|(key, item)| (key.request.clone(), item.count));
+        all.collect::<Vec<_>>()
+    };
+    let count = |requests: &[ResourceRequest]| taken(requests.iter(), None)["zj-vm"];
+    // While it is decided on and worked off nobody changes or gives back the same again; what it takes more is kept.
+    let both = |phase: &str, failed| [there.clone(), changed(6, phase, failed)];
+    assert_eq!(standing(&both("Provisioning", false)), []);
+    assert_eq!(count(&both("Provisioning", false)), 6);
+    assert_eq!(
+        count(&[there.clone(), changed(1, "Provisioning", false)]),
+        4
+    );
+    // Then it is what stands; where it could not be done, what stood before does.
+    let is = |request: &str, count| vec![(request.to_owned(), Some(count))];
+    assert_eq!(standing(&both("Delivered", false)), is("b", 6));
+    assert_eq!(count(&both("Delivered", false)), 6);
+    assert_eq!(count(&[there.clone(), changed(1, "Delivered", false)]), 1);
+    assert_eq!(standing(&both("Delivered", true)), is("r", 4));
+    assert_eq!(count(&both("Delivered", true)), 4);
+}
+
 #[test]
 fn stock_is_free_once_it_was_taken_back_or_could_not_be_delivered() {
     let count = |requests: &[ResourceRequest]| {
