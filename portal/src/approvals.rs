@@ -144,8 +144,14 @@ async fn ordered(
     visible: &Visible,
 ) -> Result<Vec<(Arc<ResourceRequest>, Roles)>, AppError> {
     let mut waiting = rights::waiting(visit, visible).await?;
-    waiting
-        .sort_by_key(|(request, _)| standing::due(request).map_or((1, None), |day| (0, Some(day))));
+    // Of those due on one day, who has waited longest.
+    waiting.sort_by_key(|(request, _)| {
+        let since = standing::current(request).and_then(|stage| stage.since);
+        (
+            standing::due(request).map_or((1, None), |day| (0, Some(day))),
+            since,
+        )
+    });
     Ok(waiting)
 }
 

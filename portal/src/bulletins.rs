@@ -93,9 +93,9 @@ fn show(lang: Lang, bulletin: &Bulletin, now: Timestamp) -> Shown {
         ages::moment(lang, at, now)
     };
     let (health, state) = if bulletin.ends <= micros(now) {
-        (Health::Unknown, "bulletin.over")
+        (Health::Idle, "bulletin.over")
     } else if bulletin.starts > micros(now) {
-        (Health::Progress, "bulletin.ahead")
+        (Health::Idle, "bulletin.ahead")
     } else {
         (Health::Good, "bulletin.shown")
     };

@@ -111,7 +111,7 @@ pub fn describe(lang: Lang, ledger: &Ledger) -> String {
         ("total", amount(Some(ledger.total).filter(|_| believed))),
         ("granted", amount(ledger.granted.filter(|_| believed))),
         ("used", amount(ledger.used)),
-        ("free", amount(Some(ledger.free).filter(|_| believed))),
+        ("free", amount(ledger.known_free())),
     ];
     let figures: Vec<_> = figures
         .iter()
@@ -209,6 +209,7 @@ const fn shape(health: Health) -> &'static str {
         Health::Attention => r#"<path class="lamp attention" d="M0-5 5.2 4.5H-5.2z"/>"#,
         Health::Bad => r#"<path class="lamp bad" d="M-4.5-4.5h9v9h-9z"/>"#,
         Health::Unknown => r#"<path class="lamp unknown" d="M0-5 5 0 0 5-5 0z"/>"#,
+        Health::Idle => r#"<circle class="lamp unknown" r="4"/>"#,
         Health::Progress => {
             r#"<circle class="lamp progress" r="4"/><path class="lamp progress-half" d="M0-4a4 4 0 0 1 0 8z"/>"#
         }
@@ -222,7 +223,10 @@ pub fn link(kind: Health, declared: bool) -> String {
     let class = match (kind, declared) {
         (_, true) => "declared",
         (Health::Unknown, false) => "lost",
-        (Health::Bad | Health::Attention | Health::Progress | Health::Good, false) => "live",
+        (
+            Health::Bad | Health::Attention | Health::Progress | Health::Idle | Health::Good,
+            false,
+        ) => "live",
     };
     format!(
         r#"<svg class="link {class}" width="14" height="22" viewBox="0 0 14 22" aria-hidden="true"><path class="wire" d="M7 0v22"/>{}</svg>"#,

@@ -62,8 +62,7 @@ struct Near {
 #[template(path = "costs.html")]
 struct Costs {
     p: Page,
-    months: Vec<(String, bool)>,
-    total: String,
+    months: Vec<(String, String, bool)>,
     unpriced: usize,
     parts: Vec<Part>,
     near: Vec<Near>,
@@ -130,7 +129,7 @@ pub async fn page(visit: Visit) -> Result<Response, AppError> {
     let all = all.first().map(|((), sum)| *sum).unwrap_or_default();
     let month = reckoned.month.to_string();
     let figures = [
-        ("month", month.clone()),
+        ("month", reckoned.month.in_words(lang)),
         ("sum", words::yuan(all.priced)),
         ("unpriced", all.unpriced.to_string()),
     ];
@@ -144,7 +143,7 @@ pub async fn page(visit: Visit) -> Result<Response, AppError> {
     let months = std::iter::repeat_with(|| {
         let this = newest;
         newest = newest.before();
-        this.to_string()
+        this
     });
     let html = Costs {
         p: visit
@@ -152,9 +151,8 @@ pub async fn page(visit: Visit) -> Result<Response, AppError> {
             .under(&[(lang.t("nav.overview"), "/")], lang.t("nav.costs")),
         months: months
             .take(MONTHS)
-            .map(|one| (one.clone(), one == month))
+            .map(|one| (one.to_string(), one.in_words(lang), one == reckoned.month))
             .collect(),
-        total: words::yuan(all.priced),
         unpriced: all.unpriced,
         parts: parts(&wording, &reckoned, all, &offered(&visit, &visible)),
         near: near(&visit, &visible),

@@ -21,6 +21,7 @@ use crate::identity::{self, Session};
 use crate::page::Page;
 use crate::reader::Reader;
 use crate::refusals;
+use crate::router;
 use crate::state::AppState;
 use crate::typed::{self, Typed};
 
@@ -253,6 +254,8 @@ struct ErrorPage {
     texts: Vec<(String, String)>,
     again: Option<Typed>,
     sign_in: Option<String>,
+    /// The page of the form that came to nothing, where it is to be opened again.
+    reopen: Option<String>,
 }
 
 /// Turns an error into a page in the reader's language, or into the way to the sign-in.
@@ -327,12 +330,18 @@ fn page_of(
     let (status, key) = error.status_and_key();
     let key = if sign_in.is_some() { "signed-out" } else { key };
     let lang = reader.lang;
+    let reopened = matches!(
+        error,
+        AppError::FormExpired | AppError::FormTooLarge | AppError::DraftStale
+    );
+    let reopen = reopened.then(|| router::page_of(&reader.path).to_owned());
     let mut p = Page::public(state, reader, &format!("error.{key}.title"));
     if let Some(session) = session {
         p.welcome(&session);
     }
     let (happened, todo) = error.words(lang, key);
     let html = ErrorPage {
+        reopen,
         p,
         happened,
         todo,

@@ -70,6 +70,8 @@ pub struct Field {
     pub error: Option<String>,
     /// Whether it must be filled.
     pub required: bool,
+    /// Whether it must be filled where another one asks for it, and so is not called optional.
+    pub depends: bool,
     /// How many characters it takes.
     pub most: usize,
     /// What it takes.
@@ -91,6 +93,7 @@ impl Field {
             value: String::new(),
             error: None,
             required: false,
+            depends: false,
             most: 128,
             input,
         }
@@ -108,6 +111,19 @@ impl Field {
     pub fn required(mut self) -> Self {
         self.required = true;
         self
+    }
+
+    /// That must be filled where another one asks for it.
+    #[must_use]
+    pub fn depends(mut self) -> Self {
+        self.depends = true;
+        self
+    }
+
+    /// Whether it may be left out whatever else is filled.
+    #[must_use]
+    pub const fn is_optional(&self) -> bool {
+        !self.required && !self.depends
     }
 
     /// That takes so many characters.

@@ -23,6 +23,8 @@ pub enum Health {
     Attention,
     /// Work is under way.
     Progress,
+    /// Nothing goes on, and nothing is wrong: not begun, paused, over.
+    Idle,
     /// As it should be.
     Good,
 }
@@ -36,6 +38,7 @@ impl Health {
             Self::Unknown => "unknown",
             Self::Attention => "attention",
             Self::Progress => "progress",
+            Self::Idle => "idle",
             Self::Good => "good",
         }
     }
@@ -48,6 +51,7 @@ impl Health {
             Self::Unknown => "\u{25c7}",
             Self::Attention => "\u{25b2}",
             Self::Progress => "\u{25d0}",
+            Self::Idle => "\u{25cb}",
             Self::Good => "\u{25cf}",
         }
     }

@@ -52,6 +52,13 @@ impl Ledger {
             .and_then(|granted| granted.percent_of(self.total))
     }
 
+    /// What is free, where it is known what is granted.
+    #[must_use]
+    pub fn known_free(&self) -> Option<Quantity> {
+        let known = self.certainty != Certainty::Unknown && self.granted.is_some();
+        known.then_some(self.free)
+    }
+
     /// How its amounts are written: all in the unit of the total.
     #[must_use]
     pub fn unit(&self) -> Unit {
@@ -123,7 +130,9 @@ fn ledger(
     } else {
         said.or(charged.filter(|c| *c > Quantity::ZERO))
     };
+    // What the operator reckons is free counts what it has granted itself; a declared platform has granted more.
     let free = status
+        .filter(|_| certainty == Certainty::Observed)
         .and_then(|s| of(&s.free))
         .unwrap_or_else(|| total.above(granted.unwrap_or_default()));
     let used = status

@@ -7,9 +7,8 @@ use axum::response::{Html, IntoResponse as _, Response};
 use crds::ResourceRequest;
 use crds::calendar::day_of;
 use crds::keys::tenant_of_namespace;
-use crds::resource_request::{Phase, ResourceRequestStatus};
-
 use crds::resource_request::chain::{StageState, StageStatus};
+use crds::resource_request::{Phase, ResourceRequestStatus};
 use crds::words::{Subject, SubjectKind};
 use crds::work_order::OrderState;
 use kube::ResourceExt as _;
@@ -23,7 +22,8 @@ use crate::health::{Health, Notice, Wording};
 use crate::identity::User;
 use crate::live::Visit;
 use crate::page::Page;
-use crate::requests::words;
+use crate::requests::standing::{self, Lamp};
+use crate::requests::{self, words};
 use crate::work_orders;
 
 /// So many of a kind are shown; the rest is behind a link.
@@ -190,28 +190,23 @@ fn of_request(wording: &Wording, request: &ResourceRequest, (what, place): (&str
     let lang = wording.lang;
     let namespace = request.namespace().unwrap_or_default();
     let tenant = tenant_of_namespace(&namespace).unwrap_or_default();
-    let clock = request
-        .status
-        .as_ref()
-        .and_then(|status| status.clock.clone());
-    let left = clock.as_ref().and_then(|clock| clock.left);
-    let late = left.is_some_and(|left| left < 0);
-    let state = match left {
-        Some(left) if left < 0 => lang.say("mine.late", &[("n", &left.unsigned_abs().to_string())]),
-        Some(left) => lang.say("mine.left", &[("n", &left.to_string())]),
-        None => Health::Progress.word(lang).to_owned(),
+    let phase = requests::phase(request);
+    let lamp = standing::lamp(lang, request);
+    let lamp = if lamp.words.is_empty() {
+        Lamp {
+            health: words::phase_health(phase),
+            words: words::phase(lang, phase).to_owned(),
+        }
+    } else {
+        lamp
     };
     Task {
         href: format!("/{place}/{tenant}/{}", request.name_any()),
         what: what.to_owned(),
         title: request.spec.application.title.clone(),
         about: wording.tenant(tenant).to_owned(),
-        health: if late {
-            Health::Attention
-        } else {
-            Health::Progress
-        },
-        state,
+        health: lamp.health,
+        state: lamp.words,
     }
 }
 

@@ -39,7 +39,9 @@ impl Typed {
             .iter()
             .filter(|(name, value)| !CARRIED.contains(&name.as_str()) && !value.trim().is_empty());
         let label = |name: &str| {
-            lang.find(&format!("field.{name}"))
+            let keys = [format!("typed.{name}"), format!("field.{name}")];
+            keys.iter()
+                .find_map(|key| lang.find(key))
                 .unwrap_or(name)
                 .to_owned()
         };

@@ -46,7 +46,7 @@ export function errors(made) {
   return [
     { name: "not-mine", post: "owner", href: "/audit", status: 404 },
     { name: "form-expired", post: "owner", href: report, status: 400, arrive: sends(report, report, { description: TYPED, token: "0" }) },
-    { name: "form-too-large", post: "owner", href: report, status: 413, arrive: sends(report, report, { name: TOO_LARGE }) },
+    { name: "form-too-large", post: "owner", href: report, status: 413, arrive: sends(report, report, { id: TOO_LARGE }) },
     { name: "signed-out", post: "owner", href: report, status: 401, arrive: lost(report, report, { description: TYPED }) },
     { name: "overtaken-step", post: "owner", href: `${made.draft}/basics`, status: 409, arrive: sends(`${made.draft}/basics`, `${made.draft}/basics`, { title: TYPED, revision: "0" }) },
     { name: "overtaken-draft", post: "owner", href: `${line}/remove`, status: 409, arrive: sends(line, `${line}/remove`, { revision: "0" }) },

@@ -20,6 +20,8 @@ use crds::{CloudProduct, ResourceRequest, work_order};
 use jiff::civil::Date;
 use kube::ResourceExt as _;
 
+use crate::i18n::Lang;
+
 /// Something that was delivered and is charged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -91,6 +93,15 @@ impl Month {
         self.first.yesterday().map_or(self, Self::of)
     }
 
+    /// As people say it.
+    #[must_use]
+    pub fn in_words(self, lang: Lang) -> String {
+        let month = self.first.month().to_string();
+        let name = lang.find(&format!("month.{month}")).unwrap_or(&month);
+        let year = self.first.year().to_string();
+        lang.say("month.words", &[("year", &year), ("month", name)])
+    }
+
     fn last(self) -> Date {
         self.first.last_of_month()
     }
@@ -129,7 +140,7 @@ pub fn lines<'a>(
             if could_not(request, item) {
                 continue;
             }
-            let grant = place(request, item);
+            let grant = place(&request.name_any(), item);
             let key = (namespace.clone(), grant);
             let there = standing.entry(key.clone()).or_default();
             match application.type_ {
@@ -145,7 +156,7 @@ pub fn lines<'a>(
                         end(&mut lines, there, day);
                     }
                     // What was delivered by hand stands under its last change from then on.
-                    let now = (namespace.clone(), stands(request, item));
+                    let now = (namespace.clone(), stands(&request.name_any(), item));
                     standing.entry(now).or_default().push(lines.len());
                     lines.push(line(request, item, products, (day, ends)));
                 }
@@ -160,15 +171,16 @@ pub fn lines<'a>(
 }
 
 /// Where what an item is about stands: in its grant, or in the order that it was given out in.
-fn place(request: &ResourceRequest, item: &Item) -> String {
+#[must_use]
+pub fn place(request: &str, item: &Item) -> String {
     let delivered = item.delivered.as_ref();
     let then = delivered.map(|d| work_order::name_of(&d.request, &d.item));
     then.unwrap_or_else(|| stands(request, item))
 }
 
 /// Where an item that was delivered stands.
-fn stands(request: &ResourceRequest, item: &Item) -> String {
-    let own = || work_order::name_of(&request.name_any(), &item.name);
+fn stands(request: &str, item: &Item) -> String {
+    let own = || work_order::name_of(request, &item.name);
     item.grant.clone().unwrap_or_else(own)
 }
 
@@ -207,7 +219,7 @@ fn line(
     let offering = offering.or_else(|| product.map(|product| product.spec.offering.clone()));
     let project = request.spec.application.project.as_ref();
     Line {
-        grant: stands(request, item),
+        grant: stands(&request.name_any(), item),
         tenant: tenant_of_namespace(&namespace)
             .unwrap_or_default()
             .to_owned(),

@@ -184,6 +184,11 @@ impl Wording {
             "comment" => value.trim().trim_end_matches(['\u{3002}', '.']).to_owned(),
             "platform" | "wayOut" => self.platform(value).to_owned(),
             "tenant" | "parent" => self.tenant(value).to_owned(),
+            // The unit or the platform of a stage.
+            "of" => match self.tenant(value) {
+                id if id == value => self.platform(value).to_owned(),
+                name => name.to_owned(),
+            },
             _ => value.to_owned(),
         }
     }

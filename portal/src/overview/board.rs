@@ -151,7 +151,7 @@ pub fn figures(lang: Lang, ledger: &Ledger) -> Figures {
         total: exact(Some(ledger.total).filter(|_| known)),
         granted: exact(ledger.granted.filter(|_| known)),
         used: exact(ledger.used),
-        free: exact(Some(ledger.free).filter(|_| known)),
+        free: exact(ledger.known_free()),
     }
 }
 

@@ -105,12 +105,12 @@ pub struct GrantView {
 }
 
 impl Effect {
-    /// The effect of an application on its ground.
+    /// The effect of an application on its ground; `request` is the name that it has, or will have.
     #[must_use]
     pub fn of(
         wording: &Wording,
         ground: &Ground,
-        application: &Application,
+        (request, application): (&str, &Application),
         preview: &Preview,
     ) -> Self {
         let lang = wording.lang;
@@ -150,7 +150,7 @@ impl Effect {
             monthly: words::monthly(lang, preview.monthly()),
             problems: problems.collect(),
             delays: delays(wording, application, preview),
-            money: money(wording, ground, application, preview),
+            money: money(wording, ground, (request, application), preview),
         }
     }
 }
@@ -159,15 +159,16 @@ impl Effect {
 fn money(
     wording: &Wording,
     ground: &Ground,
-    application: &Application,
+    (request, application): (&str, &Application),
     preview: &Preview,
 ) -> Vec<(String, bool)> {
     let Some(budget) = &ground.tenant.spec.money_budget else {
         return Vec::new();
     };
+    // What the request itself has become by now is asked for, and not committed besides.
     let changed = |line: &&Line| {
         let mut items = application.items.iter();
-        items.any(|i| i.grant.as_ref() == Some(&line.grant))
+        line.request == request || items.any(|i| reckon::place(request, i) == line.grant)
     };
     let others = ground.lines.iter().filter(|line| !changed(line));
     let others: Vec<Line> = others.cloned().collect();

@@ -241,8 +241,9 @@ pub(crate) fn effect_of(
         .map(|status| status.holds.as_slice())
         .unwrap_or_default();
     let application = &request.spec.application;
-    let preview = ground.preview(application, &request.name_any(), holds);
-    Effect::of(wording, ground, application, &preview)
+    let name = request.name_any();
+    let preview = ground.preview(application, &name, holds);
+    Effect::of(wording, ground, (&name, application), &preview)
 }
 
 /// What is asked for, with where.
@@ -290,7 +291,7 @@ pub(crate) fn stages(wording: &Wording, request: &ResourceRequest) -> Vec<StageR
     let row = |stage: &crds::resource_request::StageStatus| {
         let state = stage.state;
         let health = match state {
-            StageState::Waiting | StageState::PassedOver => Health::Unknown,
+            StageState::Waiting | StageState::PassedOver => Health::Idle,
             StageState::Current => Health::Progress,
             StageState::Returned => Health::Attention,
             StageState::Approved | StageState::Advised => Health::Good,

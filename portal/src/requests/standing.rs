@@ -45,7 +45,7 @@ pub fn lamp(lang: Lang, request: &ResourceRequest) -> Lamp {
     let figures = [("n", days.as_str()), ("due", due.as_str())];
     if clock.paused.is_some() {
         return Lamp {
-            health: Health::Unknown,
+            health: Health::Idle,
             words: lang.say("clock.paused", &figures),
         };
     }

@@ -37,7 +37,7 @@ pub const fn phase_health(phase: Phase) -> Health {
         Phase::Returned | Phase::Delivered => Health::Attention,
         Phase::Accepted => Health::Good,
         Phase::Rejected => Health::Bad,
-        Phase::Withdrawn => Health::Unknown,
+        Phase::Withdrawn => Health::Idle,
     }
 }
 
@@ -132,6 +132,22 @@ pub fn amounts(lang: Lang, list: &ResourceList) -> String {
     });
     told.collect::<Vec<_>>().join(lang.t("sentence.dot"))
 }
+/// What is committed and asked for, in percent of the budget to one place; thresholds are reckoned exactly, elsewhere.
+fn percent(standing: &Standing) -> String {
+    let (whole, spent) = (
+        i128::from(standing.annual.in_fen()),
+        i128::from(standing.committed.plus(standing.asked).in_fen()),
+    );
+    if whole == 0 {
+        return standing.percent.to_string();
+    }
+    let tenths = (spent * 1000 + whole / 2) / whole;
+    match tenths % 10 {
+        0 => (tenths / 10).to_string(),
+        tenth => format!("{}.{tenth}", tenths / 10),
+    }
+}
+
 /// A budget of money, what is committed and asked for a year, what remains; and what no price is known of.
 #[must_use]
 pub fn money_line(
@@ -149,7 +165,7 @@ pub fn money_line(
         ("reference", reference),
         ("committed", yuan(standing.committed)),
         ("asked", yuan(standing.asked)),
-        ("percent", standing.percent.to_string()),
+        ("percent", percent(standing)),
         ("remains", yuan(remains)),
         ("unpriced", standing.unpriced.to_string()),
     ];

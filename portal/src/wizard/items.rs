@@ -157,15 +157,10 @@ fn effect_of(open: &Open, item: &ItemForm) -> Option<Effect> {
         None => form.items.push(item.clone()),
     }
     let application = form.application(&open.ground);
-    let preview = open
-        .ground
-        .preview(&application, &review::name_of(open), &[]);
-    Some(Effect::of(
-        &open.wording,
-        &open.ground,
-        &application,
-        &preview,
-    ))
+    let name = review::name_of(open);
+    let preview = open.ground.preview(&application, &name, &[]);
+    let asked = (name.as_str(), &application);
+    Some(Effect::of(&open.wording, &open.ground, asked, &preview))
 }
 
 #[derive(Template)]

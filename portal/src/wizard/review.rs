@@ -142,7 +142,7 @@ fn task(open: &Open, step: Step) -> Task {
         } else {
             "task.untouched"
         };
-        (Health::Unknown, state, "")
+        (Health::Idle, state, "")
     } else if wrongs.is_empty() {
         (Health::Good, "task.done", "")
     } else {
@@ -215,7 +215,9 @@ fn check_page(open: &Open) -> Check {
             .map(move |wrong| (href.clone(), wrong.words))
     });
     let errors: Vec<_> = errors.collect();
-    let effect = Effect::of(&open.wording, &open.ground, &application, &preview);
+    let name = name_of(&open);
+    let asked = (name.as_str(), &application);
+    let effect = Effect::of(&open.wording, &open.ground, asked, &preview);
     let me = &open.visit.session.user.name;
     let request = new_request(me, (&open.form.tenant, &name_of(open)), application);
     let fine = errors.is_empty() && effect.problems.is_empty() && nobody.is_none();

@@ -111,6 +111,7 @@ fn system(lang: Lang, form: &Form, systems: &[std::sync::Arc<InformationSystem>]
         Field::new(lang, "hosting", "system-hosting", hostings).with(&system.hosting),
         Field::new(lang, "mlps", "mlps", Input::Choice(levels(lang))).with(&system.mlps),
     ];
+    let new = new.into_iter().map(Field::depends).collect();
     vec![
         Group::new("", vec![which]),
         Group::new(lang.t("system.new"), new).hint(lang.t("system.new.hint")),
@@ -130,9 +131,11 @@ fn shares(lang: Lang, form: &ProjectForm) -> Vec<Field> {
                     "source",
                     folded(lang, |name| format!("funding.{name}"), &sources),
                 )
-                .with(&source),
+                .with(&source)
+                .depends(),
                 Field::new(lang, &format!("percent-{index}"), "percent", Input::Number)
                     .with(&percent)
+                    .depends()
                     .unit("%")
                     .most(3),
                 Field::new(
@@ -201,7 +204,8 @@ fn project(lang: Lang, form: &Form) -> Vec<Group> {
             lang.t("project.approved"),
             vec![
                 Field::new(lang, "approval", "project-approval", Input::Line)
-                    .with(&project.approval),
+                    .with(&project.approval)
+                    .depends(),
             ],
         ),
         Group::new(lang.t("project.funding"), shares(lang, project))
@@ -213,9 +217,11 @@ fn project(lang: Lang, form: &Form) -> Vec<Group> {
             vec![
                 Field::new(lang, "exemption", "project-exemption", Input::Long)
                     .with(&project.exemption)
+                    .depends()
                     .most(512),
                 Field::new(lang, "exempted-by", "project-exempted-by", Input::Line)
-                    .with(&project.exempted_by),
+                    .with(&project.exempted_by)
+                    .depends(),
             ],
         ),
     ]
@@ -393,6 +399,7 @@ fn of_grant(wording: &Wording, form: &Form, item: &ItemForm, ground: &Ground) ->
             let id = format!("{AMOUNT}{name}");
             let mut field = Field::new(lang, &id, "new-amount", Input::Number)
                 .with(value)
+                .depends()
                 .unit(lang.t(&format!("form-unit.{unit}")))
                 .most(12);
             let word = resource_word(lang, &name);
@@ -429,12 +436,15 @@ fn of_change(lang: Lang, item: &ItemForm, ground: &Ground) -> Vec<Field> {
             &item.size
         };
         fields.push(
-            Field::new(lang, "size", "new-size", Input::Radio(choices.collect())).with(chosen),
+            Field::new(lang, "size", "new-size", Input::Radio(choices.collect()))
+                .with(chosen)
+                .depends(),
         );
     }
     fields.push(
         Field::new(lang, "count", "new-count", Input::Number)
             .with(&item.count)
+            .depends()
             .most(5),
     );
     fields

@@ -109,7 +109,7 @@ async fn draw(
     ];
     let mut p = visit.page(&visible, here.to_owned()).under(&above, here);
     p.alert = alert;
-    let name = match fields.get("name") {
+    let name = match fields.get("id") {
         "" => format!("fault-{}", &new_id().map_err(AppError::internal)?[..10]),
         name => name.to_owned(),
     };
@@ -184,7 +184,7 @@ pub async fn make(
         due: None,
         progress: Vec::new(),
     };
-    let mut order = WorkOrder::new(fields.get("name"), spec);
+    let mut order = WorkOrder::new(fields.get("id"), spec);
     order.metadata.namespace = Some(tenant_namespace(fields.get("tenant")));
     cluster.create(author, &order).await
 }
@@ -211,7 +211,7 @@ pub async fn send(visit: Visit, headers: HeaderMap, fields: Fields) -> Result<Re
         // A second click finds what the first one made.
         Ok(_) | Err(WriteError::Exists) => {
             let tenant = tenant_of_namespace(&namespace).unwrap_or_default();
-            let (name, cluster) = (fields.get("name"), &visit.state.cluster);
+            let (name, cluster) = (fields.get("id"), &visit.state.cluster);
             cluster
                 .has(|hub| hub.order(&namespace, name).is_some())
                 .await;

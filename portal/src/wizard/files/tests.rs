@@ -42,7 +42,7 @@ async fn good_files_are_kept_with_the_draft_and_bad_ones_named() {
     let draft = draft(&browser).await;
     let (_, _, tasks) = browser.get(&draft).await;
     assert!(
-        tasks.contains("附件材料") && tasks.contains("可选"),
+        tasks.contains("附件材料") && tasks.contains("选填"),
         "{tasks}"
     );
     let path = format!("{draft}/files");
