@@ -216,6 +216,13 @@ async fn what_was_delivered_by_hand_becomes_more_then_fewer() {
     let refused = Story::submit(world, "shougong-c", "duo", &becomes("kai", 4)).await;
     let why = refused.says("StockExhausted").await;
     assert!(why.contains("2 are left (stock 3, taken 1)"), "{why}");
+    // While it waits it is before those that come after it.
+    let officer = refused.officer();
+    let withdrawal = json!({ "by": officer });
+    refused
+        .append(&officer, &[], "withdrawal", withdrawal)
+        .await;
+    refused.reaches(Phase::Withdrawn).await;
     let more = Story::submit(world, "shougong-c", "zeng", &becomes("kai", 3)).await;
     more.turn_of("UnitHead").await;
     taken("jd-shougong-c", 3).await;
