@@ -341,13 +341,13 @@ fn page_of(
     }
     let (happened, todo) = error.words(lang, key);
     let html = ErrorPage {
-        reopen,
         p,
         happened,
         todo,
         texts,
         again,
         sign_in,
+        reopen,
     };
     (status, Html(html.render().unwrap_or_default())).into_response()
 }

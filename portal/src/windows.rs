@@ -99,9 +99,8 @@ fn show(wording: &Wording, window: &ChangeWindow) -> Shown {
     let (lang, now, spec) = (wording.lang, wording.now, &window.spec);
     let phase = spec.phase(now);
     let health = match phase {
-        WindowPhase::Planned => Health::Idle,
+        WindowPhase::Planned | WindowPhase::Ended => Health::Idle,
         WindowPhase::Active => Health::Attention,
-        WindowPhase::Ended => Health::Idle,
     };
     let word = ["phase", phase.as_str()].join(".");
     let held = window.status.as_ref().map_or(0, |s| s.held_back);

@@ -215,7 +215,7 @@ fn check_page(open: &Open) -> Check {
             .map(move |wrong| (href.clone(), wrong.words))
     });
     let errors: Vec<_> = errors.collect();
-    let name = name_of(&open);
+    let name = name_of(open);
     let asked = (name.as_str(), &application);
     let effect = Effect::of(&open.wording, &open.ground, asked, &preview);
     let me = &open.visit.session.user.name;
