@@ -350,9 +350,9 @@ fn columns(lang: Lang, filter: &Filter, bar: &Bar) -> Vec<Column> {
     };
     let all = [
         column("", "table.request", "title"),
-        column("tenant", "table.tenant", "tenant"),
         column("phase", "table.phase", "phase"),
         column("clock", "table.clock", "due"),
+        column("tenant", "table.tenant", "tenant"),
         column("submitted", "table.submitted", "submitted"),
     ];
     let shown = |column: &Column| column.code.is_empty() || bar.shows(column.code);

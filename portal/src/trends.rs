@@ -78,6 +78,8 @@ struct Trend {
     svg: String,
     /// What the top of the picture stands for; its bottom is nothing.
     top: String,
+    /// From when on there is anything, where the picture reaches further back.
+    since: Option<String>,
     head: [String; 3],
     rows: Vec<[String; 3]>,
     left: usize,
@@ -179,6 +181,10 @@ fn across(at: i64, (from, to): (i64, i64)) -> f64 {
     ((at - from) as f64 / (to - from).max(1) as f64 * WIDTH).clamp(0.0, WIDTH)
 }
 
+fn up(figure: f64, top: f64) -> f64 {
+    HEIGHT - figure / top * (HEIGHT - 10.0)
+}
+
 /// A step line a stretch, and what is before, between and after them as unknown.
 fn path(
     rows: &Rows,
@@ -187,7 +193,6 @@ fn path(
     top: f64,
 ) -> (String, String) {
     let (mut line, mut gaps) = (String::new(), String::new());
-    let up = |figure: f64| HEIGHT - figure / top * (HEIGHT - 10.0);
     let mut gap = |end: f64, begin: f64| {
         if begin - end > SEEN_GAP {
             let _infallible = write!(
@@ -201,7 +206,7 @@ fn path(
     for stretch in stretches(rows, place, length) {
         gap(end, across(stretch[0].0, (from, to)));
         for (nth, (at, figure)) in stretch.iter().enumerate() {
-            let (x, y) = (across(*at, (from, to)), up(*figure));
+            let (x, y) = (across(*at, (from, to)), up(*figure, top));
             let _infallible = if nth == 0 {
                 write!(line, "M{x:.1} {y:.1}")
             } else {
@@ -223,12 +228,30 @@ fn highest(rows: &Rows) -> f64 {
     figures.copied().fold(0.0_f64, f64::max)
 }
 
+/// Where the newest figure of one of the two is: a line of one sample is too short to be seen.
+fn newest(rows: &Rows, place: usize, (from, to): (i64, i64), top: f64) -> String {
+    let found = rows
+        .iter()
+        .rev()
+        .find_map(|(at, row)| Some((*at, row[place]?)));
+    let Some((at, figure)) = found else {
+        return String::new();
+    };
+    let class = ["hard", "used"][place];
+    let (x, y) = (across(at, (from, to)), up(figure, top));
+    let (x, y) = (x.clamp(4.0, WIDTH - 4.0), y.clamp(4.0, HEIGHT - 4.0));
+    format!(r#"<circle class="dot {class}" cx="{x:.1}" cy="{y:.1}" r="4"/>"#)
+}
+
 fn picture(lang: Lang, title: &str, rows: &Rows, (from, to, length): (i64, i64, i64)) -> String {
     let top = highest(rows).max(f64::MIN_POSITIVE);
     let (used, gaps) = path(rows, 1, (from, to, length), top);
     let (hard, _) = path(rows, 0, (from, to, length), top);
+    let dots: String = (0..2)
+        .map(|place| newest(rows, place, (from, to), top))
+        .collect();
     format!(
-        r#"<svg class="trend" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" role="img"><title>{}</title><desc>{}</desc>{gaps}<path class="axis" d="M0 {HEIGHT}H{WIDTH}"/><path class="line used" d="{used}"/><path class="line hard" d="{hard}"/></svg>"#,
+        r#"<svg class="trend" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" role="img"><title>{}</title><desc>{}</desc>{gaps}<path class="axis" d="M0 {HEIGHT}H{WIDTH}"/><path class="line used" d="{used}"/><path class="line hard" d="{hard}"/>{dots}</svg>"#,
         escaped(title),
         escaped(lang.t("trend.about"))
     )
@@ -283,7 +306,15 @@ async fn draw(
             trends.push(Trend {
                 id: format!("trend-{nth}-{}", resource.name().replace('.', "-")),
                 svg: picture(lang, &title, &rows, (from, now, length)),
-                top: amount(lang, resource, Some(highest(&rows))),
+                top: lang.say(
+                    "trend.top",
+                    &[("amount", &amount(lang, resource, Some(highest(&rows))))],
+                ),
+                since: rows
+                    .keys()
+                    .next()
+                    .filter(|at| **at > from + length)
+                    .map(|at| lang.say("trend.since", &[("at", &exact(visit, *at))])),
                 title,
                 head: ["table.when", "table.granted", "table.used"]
                     .map(|key| lang.t(key).to_owned()),

@@ -84,13 +84,13 @@ pub const ORDERS: List = List {
     path: "/work-orders",
     parameters: &["q", "state", "sort"],
     columns: &[
+        ("state", "table.state"),
+        ("due", "table.due"),
         ("purpose", "table.purpose"),
         ("tenant", "table.tenant"),
         ("platform", "table.platform"),
-        ("state", "table.state"),
-        ("due", "table.due"),
     ],
-    orders: &["title", "purpose", "tenant", "platform", "state", "due"],
+    orders: &["title", "state", "due", "purpose", "tenant", "platform"],
 };
 /// Information systems.
 pub const SYSTEMS: List = List {

@@ -185,7 +185,7 @@ async fn fault(call: Call) -> Result<Reply, Problem> {
         ("platform", said.platform),
         ("title", said.title),
         ("description", said.description),
-        ("name", name),
+        ("id", name),
     ];
     let fields = Fields(fields.map(|(key, value)| (key.to_owned(), value)).into());
     if let Some((field, words)) = report::wrong(visit, &fields).first() {

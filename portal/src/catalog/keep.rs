@@ -23,7 +23,7 @@ use self::rights::Keeper;
 use crate::access::Visible;
 use crate::acts::request_id;
 use crate::cluster::write::{Author, WriteError};
-use crate::error::AppError;
+use crate::error::{AppError, escaped};
 use crate::fields::{Field, Group, Input, Wrong, mark};
 use crate::forms::{Fields, TOKEN, WRONG, not_done, token};
 use crate::health::Wording;
@@ -157,7 +157,7 @@ impl Desk {
         let html = KeepPage {
             p,
             groups,
-            action: address(one),
+            action: address(one, fields),
             hidden,
             errors,
             rows: K::ROWS,
@@ -187,7 +187,7 @@ impl Desk {
             p: self.frame(title, &name),
             lines,
             effects: new.effects(lang, one, &self.catalogs),
-            action: address(one),
+            action: address(one, fields),
             hidden,
             command: format!("kubectl apply -f {}.yaml", new.name_any()),
             yaml: serde_yaml::to_string(new).unwrap_or_default(),
@@ -212,10 +212,12 @@ fn purpose<K: Entry>(one: Option<&K>) -> String {
     format!("keep:{}:{uid}:{generation}", K::PLURAL)
 }
 
-fn address<K: Entry>(one: Option<&K>) -> String {
-    match one {
-        Some(one) => format!("{}/{}/keep", K::PLACE, one.name_any()),
-        None => format!("{}/new", K::PLACE),
+/// Where its form is; of a new product with its service, so that the page can be opened again.
+fn address<K: Entry>(one: Option<&K>, fields: &Fields) -> String {
+    match (one, fields.some("offering")) {
+        (Some(one), _) => format!("{}/{}/keep", K::PLACE, one.name_any()),
+        (None, Some(offering)) => format!("{}/new?offering={}", K::PLACE, escaped(&offering)),
+        (None, None) => format!("{}/new", K::PLACE),
     }
 }
 
@@ -281,7 +283,13 @@ async fn show<K: Entry>(visit: Visit, name: Option<&str>) -> Result<Response, Ap
     let one = desk.find::<K>(name)?;
     let fields = match &one {
         Some(one) => one.filled(),
-        None => product::of_service(&desk.visit.reader.parameter("offering")),
+        None => {
+            let offering = desk.visit.reader.parameter("offering");
+            if K::OF_SERVICE && desk.catalogs.offering(&offering).is_none() {
+                return Err(AppError::NoPage);
+            }
+            product::of_service(&offering)
+        }
     };
     desk.form(one.as_deref(), &fields, &[], None)
 }

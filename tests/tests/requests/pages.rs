@@ -14,8 +14,13 @@ use crate::{draft, shows};
 
 /// The hidden fields of the first form of a page that is sent to an address.
 pub(crate) fn carried(page: &Answer, action: &str) -> Result<Vec<(String, String)>> {
-    let head = format!("action=\"{action}\"");
-    let form = page.body.split("<form").find(|form| form.contains(&head));
+    // A form may carry a query in its address.
+    let heads = [
+        format!("action=\"{action}\""),
+        format!("action=\"{action}?"),
+    ];
+    let is = |form: &&str| heads.iter().any(|head| form.contains(head));
+    let form = page.body.split("<form").find(is);
     let form = form.with_context(|| format!("no form for {action}: {}", page.body))?;
     let form = form.split("</form>").next().unwrap_or_default();
     let hidden = form

@@ -84,6 +84,8 @@ pub trait Entry:
     const NEW: &'static str;
     /// Whether its form has lists of which there may be more.
     const ROWS: bool;
+    /// Whether a new one is of a service, which its address names.
+    const OF_SERVICE: bool;
     /// Its plural in the API.
     const PLURAL: &'static str;
 

@@ -36,6 +36,7 @@ impl Entry for CloudProduct {
     const PLACE: &'static str = "/catalog/products";
     const NEW: &'static str = "keep.new-product";
     const ROWS: bool = false;
+    const OF_SERVICE: bool = true;
     const PLURAL: &'static str = "cloudproducts";
 
     fn all(catalogs: &Catalogs) -> &[Arc<Self>] {

@@ -53,6 +53,7 @@ impl Entry for ServiceOffering {
     const PLACE: &'static str = "/catalog/services";
     const NEW: &'static str = "keep.new-service";
     const ROWS: bool = true;
+    const OF_SERVICE: bool = false;
     const PLURAL: &'static str = "serviceofferings";
 
     fn all(catalogs: &Catalogs) -> &[Arc<Self>] {
