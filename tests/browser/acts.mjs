@@ -34,7 +34,7 @@ class Visitor {
     check(`${name}: says so`, (await page.locator(shows).count()) > 0, `no ${shows} at ${page.url()}: ${await text()}`);
     const dead = (await page.evaluate(leads)).filter((address) => this.routes && !this.routes.of(address));
     check(`${name}: everything on it leads somewhere`, dead.length === 0, dead.join(" "));
-    await judgeAt(page, name, { widths: [this.width] });
+    await judgeAt(page, name, [this.width]);
     quiet(complaints, name, status);
   }
 

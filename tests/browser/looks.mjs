@@ -1,7 +1,6 @@
 // How the pages look: accessibility, policy, layout, language and theme, in every language, theme and width.
 //
-// Each page is drawn in each language and theme and measured at both widths, with everything opened that is folded. Axe takes
-// most of the time: it judges each page in all six at one width, so that each language and each theme has both (with `--only`, at both).
+// Each page is drawn in each language and theme, and measured and judged at both widths, with everything opened that is folded.
 // Axe has every rule of its default (levels A and AA of WCAG 2.0 and 2.1, good practice) and those of WCAG 2.2 AA, which it
 // leaves off by itself. With `--shots` pictures are taken.
 
@@ -13,16 +12,11 @@ import { open } from "./person.mjs";
 import { check, context, inParallel, leave } from "./suite.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const LANGUAGES = ["zh", "en"];
+const THEMES = ["light", "dark", "care"];
 const WIDTHS = [1280, 390];
-/** Every language in every theme, and the width at which axe judges it. */
-const LOOKS = [
-  { lang: "zh", theme: "light", judged: [1280] },
-  { lang: "zh", theme: "dark", judged: [390] },
-  { lang: "zh", theme: "care", judged: [390] },
-  { lang: "en", theme: "light", judged: [390] },
-  { lang: "en", theme: "dark", judged: [1280] },
-  { lang: "en", theme: "care", judged: [1280] },
-];
+/** Every language in every theme. */
+const LOOKS = LANGUAGES.flatMap((lang) => THEMES.map((theme) => ({ lang, theme })));
 
 /** What a browser complains of, kept with the page; a dialog is one of those, for no page of ours has any. */
 export async function listen(page) {
@@ -77,15 +71,15 @@ async function fits(page, name) {
   check(`${name}: no sideways scrolling`, wide <= 0, `${wide} px too wide: ${what}`);
 }
 
-/** The page as it stands, with everything open: nothing of it came from what somebody typed, it fits, axe has nothing to say. */
-export async function judgeAt(page, name, { widths, judged = widths, pictures = "" }) {
+/** The page as it stands, with everything open, at some widths: nothing of it came from what somebody typed, it fits, axe has nothing to say. */
+export async function judgeAt(page, name, widths, pictures = "") {
   const made = await page.evaluate(alive);
   check(`${name}: what was typed is text`, made.length === 0, made.join("\n  "));
   await page.evaluate(unfold);
   for (const width of widths) {
     await page.setViewportSize({ width, height: width === 390 ? 844 : 900 });
     await fits(page, `${name}-${width}`);
-    if (judged.includes(width)) await judge(page, `${name}-${width}`);
+    await judge(page, `${name}-${width}`);
     if (pictures) await page.screenshot({ path: join(pictures, `${name.replaceAll(" ", "-")}-${width}.png`), fullPage: true });
   }
 }
@@ -103,7 +97,7 @@ async function look(page, one, look, settings) {
   check(`${where}: answers ${status}`, answer.status() === status && new URL(page.url()).pathname === href.split("?")[0], `${answer.status()} ${page.url()}`);
   check(`${where}: in the language and theme that were chosen`,
     (await page.getAttribute("html", "lang")).startsWith(look.lang) && (await page.getAttribute("html", "data-theme")) === look.theme);
-  await judgeAt(page, where, { widths: WIDTHS, judged: settings.only ? WIDTHS : look.judged, pictures: settings.shots });
+  await judgeAt(page, where, WIDTHS, settings.shots);
   if (hostile) check(`${where}: shows what was typed`, (await page.content()).includes("onerror=alert"));
   return page.evaluate(leads);
 }
