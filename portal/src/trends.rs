@@ -271,6 +271,40 @@ fn exact(visit: &Visit, at: i64) -> String {
     ages::moment(visit.reader.lang, at, visit.now).exact
 }
 
+/// The trend of one resource, as it is drawn and told.
+fn trend(
+    visit: &Visit,
+    (nth, subject): (usize, &Subject),
+    (resource, rows): (Resource, &Rows),
+    (from, now, length): (i64, i64, i64),
+) -> Trend {
+    let lang = visit.reader.lang;
+    let figures = [
+        ("name", subject.name.as_str()),
+        ("resource", resource.word(lang)),
+    ];
+    let title = lang.say("trend.title", &figures);
+    let shown = rows.iter().rev().take(ROWS).map(|(at, [hard, used])| {
+        [
+            exact(visit, *at),
+            amount(lang, resource, *hard),
+            amount(lang, resource, *used),
+        ]
+    });
+    let highest = amount(lang, resource, Some(highest(rows)));
+    let first = rows.keys().next().filter(|at| **at > from + length);
+    Trend {
+        id: format!("trend-{nth}-{}", resource.name().replace('.', "-")),
+        svg: picture(lang, &title, rows, (from, now, length)),
+        top: lang.say("trend.top", &[("amount", &highest)]),
+        since: first.map(|at| lang.say("trend.since", &[("at", &exact(visit, *at))])),
+        title,
+        head: ["table.when", "table.granted", "table.used"].map(|key| lang.t(key).to_owned()),
+        left: rows.len().saturating_sub(ROWS),
+        rows: shown.collect(),
+    }
+}
+
 async fn draw(
     visit: &Visit,
     visible: &Visible,
@@ -291,36 +325,8 @@ async fn draw(
             if rows.is_empty() {
                 continue;
             }
-            let figures = [
-                ("name", subject.name.as_str()),
-                ("resource", resource.word(lang)),
-            ];
-            let title = lang.say("trend.title", &figures);
-            let shown = rows.iter().rev().take(ROWS).map(|(at, [hard, used])| {
-                [
-                    exact(visit, *at),
-                    amount(lang, resource, *hard),
-                    amount(lang, resource, *used),
-                ]
-            });
-            trends.push(Trend {
-                id: format!("trend-{nth}-{}", resource.name().replace('.', "-")),
-                svg: picture(lang, &title, &rows, (from, now, length)),
-                top: lang.say(
-                    "trend.top",
-                    &[("amount", &amount(lang, resource, Some(highest(&rows))))],
-                ),
-                since: rows
-                    .keys()
-                    .next()
-                    .filter(|at| **at > from + length)
-                    .map(|at| lang.say("trend.since", &[("at", &exact(visit, *at))])),
-                title,
-                head: ["table.when", "table.granted", "table.used"]
-                    .map(|key| lang.t(key).to_owned()),
-                left: rows.len().saturating_sub(ROWS),
-                rows: shown.collect(),
-            });
+            let of = (resource, &rows);
+            trends.push(trend(visit, (nth, subject), of, (from, now, length)));
         }
     }
     let spans = Span::ALL.map(|one| {

@@ -281,15 +281,14 @@ fn named(lang: Lang, group: Group) -> Vec<(String, Field)> {
 async fn show<K: Entry>(visit: Visit, name: Option<&str>) -> Result<Response, AppError> {
     let desk = Desk::of(visit).await?;
     let one = desk.find::<K>(name)?;
-    let fields = match &one {
-        Some(one) => one.filled(),
-        None => {
-            let offering = desk.visit.reader.parameter("offering");
-            if K::OF_SERVICE && desk.catalogs.offering(&offering).is_none() {
-                return Err(AppError::NoPage);
-            }
-            product::of_service(&offering)
+    let fields = if let Some(one) = &one {
+        one.filled()
+    } else {
+        let offering = desk.visit.reader.parameter("offering");
+        if K::OF_SERVICE && desk.catalogs.offering(&offering).is_none() {
+            return Err(AppError::NoPage);
         }
+        product::of_service(&offering)
     };
     desk.form(one.as_deref(), &fields, &[], None)
 }

@@ -51,13 +51,13 @@ async fn a_fault_is_reported_and_worked_off(world: &World) -> Result<()> {
     let mut owner = world.at("owner").await?;
     let path = "/work-orders/new";
     let page = shows(&owner, path, "name=\"platform\"").await?;
-    let name = hidden(&page, "name");
+    let name = hidden(&page, "id");
     let fields = [
         ("tenant", "renshe"),
         ("platform", harness::world::PLATFORM),
         ("title", "卡顿"),
         ("description", "从早上起"),
-        ("name", name.as_str()),
+        ("id", name.as_str()),
     ];
     let sent = fill(&mut owner, path, &fields).await?;
     ensure!(sent.status == 303, "{} {}", sent.head, sent.body);
