@@ -5,7 +5,6 @@ use askama::Template as _;
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use crds::ResourceRequest;
-
 use crds::resource_request::chain::StageState;
 use crds::resource_request::{
     Acceptance, Answer, Phase, Rating, ResourceRequestStatus, Urging, Withdrawal,

@@ -132,6 +132,7 @@ pub fn amounts(lang: Lang, list: &ResourceList) -> String {
     });
     told.collect::<Vec<_>>().join(lang.t("sentence.dot"))
 }
+
 /// What is committed and asked for, in percent of the budget to one place; thresholds are reckoned exactly, elsewhere.
 fn percent(standing: &Standing) -> String {
     let (whole, spent) = (

@@ -33,18 +33,20 @@ fn there<'a>(item: &Item, named: &DeliveredItem, around: Around<'a>) -> Result<&
     }
 }
 
+/// What stands of what a change names; nothing where it names nothing.
+fn found<'a>(item: &Item, around: Around<'a>) -> Option<&'a Item> {
+    around.standing.get(item.delivered.as_ref()?)
+}
+
 /// How many of its product stand already of what a change names.
 pub(super) fn standing(item: &Item, around: Around<'_>) -> u32 {
-    let named = item.delivered.as_ref();
-    let there = named.and_then(|named| around.standing.get(named));
-    there.map_or(0, |there| there.count.unwrap_or(1))
+    found(item, around).map_or(0, |there| there.count.unwrap_or(1))
 }
 
 /// Whether an item only makes fewer of what was delivered by hand.
 pub(super) fn shrinks(item: &Item, around: Around<'_>) -> bool {
-    let named = item.delivered.as_ref();
-    let there = named.and_then(|named| around.standing.get(named));
-    there.is_some_and(|there| there.size == item.size && item.count <= there.count)
+    let same = |there: &Item| there.size == item.size && item.count <= there.count;
+    found(item, around).is_some_and(same)
 }
 
 /// The work that a change takes, which says what it is to be, and what it costs a month from then on.
